@@ -1,0 +1,74 @@
+package engine
+
+// Append is one conversation's next events with all that must become durable
+// together with them. Whoever makes one leaves everything that it points to
+// unchanged until the append is answered.
+type Append struct {
+	Conversation ConversationID
+	// Expected is the version that the conversation stands at: the first event
+	// is the one after it.
+	Expected uint64
+	Events   []Event
+	// Before is the index at Expected, After the conversation with Events applied.
+	Before Index
+	After  *Conversation
+}
+
+// Change is what the log says of one append: no content, only what boards,
+// counters and workers need. Offsets are ordered within one shard, and opaque
+// to everybody but the journal.
+type Change struct {
+	Offset       uint64
+	Conversation ConversationID
+	Version      uint64
+	Before       Index
+	After        Index
+}
+
+// ClaimKind is what sort of uniqueness a claim asks for.
+type ClaimKind uint8
+
+const (
+	// ClaimExternal: an item of the platform makes one event.
+	ClaimExternal ClaimKind = 1
+	// ClaimIdentity: an identity of a channel belongs to one conversation.
+	ClaimIdentity ClaimKind = 2
+)
+
+// Claim is what an event may only become durable with if nobody else holds it.
+// Claims follow from events alone, so that a journal can be checked against them.
+type Claim struct {
+	Kind    ClaimKind
+	Channel ChannelID
+	// External and SentAt are of a ClaimExternal, Identity of a ClaimIdentity.
+	External string
+	SentAt   Instant
+	Identity Identity
+}
+
+// Claims are those of e, an event of a conversation on channel.
+func Claims(channel ChannelID, e *Event) []Claim {
+	switch b := e.Body.(type) {
+	case Opened:
+		return identityClaims(b.Channel, b.Contact)
+	case ContactChanged:
+		return identityClaims(channel, b.Contact)
+	case MessageReceived:
+		return []Claim{{Kind: ClaimExternal, Channel: channel, External: b.External, SentAt: b.SentAt}}
+	}
+	return nil
+}
+
+func identityClaims(channel ChannelID, contact Contact) []Claim {
+	var claims []Claim
+	for _, id := range contact.Identities() {
+		claims = append(claims, Claim{Kind: ClaimIdentity, Channel: channel, Identity: id})
+	}
+	return claims
+}
+
+// ConflictError says who holds what an append claimed; duplicate tells an
+// external item that is durable already.
+func ConflictError(owner ConversationID, duplicate bool) *Error {
+	return &Error{Code: CodeConflict, Owner: owner, Duplicate: duplicate}
+}

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"strings"
+	"time"
+)
+
+// Card is what a board shows of a conversation.
+type Card struct {
+	Conversation    ConversationID
+	Workspace       WorkspaceID
+	Channel         ChannelID
+	Version         uint64
+	Column          Column
+	Epoch           uint64
+	Holder          AgentID
+	Contact         Contact
+	Preview         string
+	Unread          uint32
+	Tags            []string
+	Cause           Cause
+	Reason          string
+	RequestedAt     Instant
+	Since           Instant
+	LastActivity    Instant
+	WindowExpiresAt Instant
+}
+
+// Card is c's card now. It shares Tags with c, which nobody changes in place.
+func (c *Conversation) Card() Card {
+	return Card{
+		Conversation: c.ID, Workspace: c.Workspace, Channel: c.Channel, Version: c.Version,
+		Column: c.Column, Epoch: c.Epoch, Holder: c.Holder, Contact: c.Contact,
+		Preview: c.Preview, Unread: c.Unread, Tags: c.Tags,
+		Cause: c.Cause, Reason: c.Reason,
+		RequestedAt: c.RequestedAt, Since: c.Since, LastActivity: c.LastActivity, WindowExpiresAt: c.WindowEnd(),
+	}
+}
+
+// DueKind is a sort of work that a conversation waits for. The numbers are on
+// disk: never reordered, never reused.
+type DueKind uint8
+
+const (
+	DueSend        DueKind = 1 // the courier should look
+	DueTurn        DueKind = 2 // the bot is to be asked
+	DueWindow      DueKind = 3 // the window may have closed
+	DueAutoResolve DueKind = 4 // the intervention may lie idle
+	dueCount               = 5
+)
+
+// DueKinds are all of them.
+var DueKinds = [...]DueKind{DueSend, DueTurn, DueWindow, DueAutoResolve}
+
+var dueNames = [dueCount]string{"none", "send", "turn", "window", "auto_resolve"}
+
+func (k DueKind) String() string { return nameOf(dueNames[:], int(k)) }
+
+// RecencyStep is how coarsely Active and History stand ordered by recency, so
+// that a bot that chats seldom moves a row.
+const RecencyStep = time.Minute
+
+// Index is everything of a conversation that is filtered, counted, ordered or
+// waited for: what a journal's rows are derived from. It holds no content, no
+// name and no number. It is comparable.
+type Index struct {
+	Workspace WorkspaceID
+	Channel   ChannelID
+	Column    Column
+	Holder    AgentID
+	Unread    uint32
+	Tags      string // joined by newlines
+	// Order is the place within the column: the oldest request or hold first,
+	// in Active and History the newest activity first, coarsely.
+	Order Instant
+	// WaitingSince is when the open request was made.
+	WaitingSince Instant
+	// Due is when each kind of work is looked at next; zero: never. [0] is unused.
+	Due [dueCount]Instant
+}
+
+// TagList is i.Tags taken apart.
+func (i Index) TagList() []string {
+	if i.Tags == "" {
+		return nil
+	}
+	return strings.Split(i.Tags, "\n")
+}
+
+// Index is c's index now.
+func (c *Conversation) Index() Index {
+	if !c.Exists() {
+		return Index{}
+	}
+	i := Index{
+		Workspace: c.Workspace, Channel: c.Channel, Column: c.Column, Holder: c.Holder,
+		Unread: c.Unread, Tags: strings.Join(c.Tags, "\n"),
+	}
+	switch c.Column {
+	case Requesting:
+		i.Order, i.WaitingSince = c.RequestedAt, c.RequestedAt
+	case Intervened:
+		i.Order = c.Since
+	default:
+		i.Order = c.LastActivity.Truncate(RecencyStep)
+	}
+	i.Due[DueSend] = c.SendDue()
+	i.Due[DueTurn] = c.Turn.At
+	i.Due[DueWindow] = c.WindowTimer
+	i.Due[DueAutoResolve] = c.AutoResolveTimer
+	return i
+}

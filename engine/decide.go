@@ -1,0 +1,115 @@
+package engine
+
+// Decide answers what cmd does to c at now: the events that must become
+// durable, and the refusal that the caller is told, if any. Both may come
+// together: what a fenced bot said is refused, and kept. Neither: there was
+// nothing to do, or the command was accepted before and c.Outcome knows it.
+func Decide(c *Conversation, cmd Command, p Policy, now Instant) ([]Event, error) {
+	now = max(now, c.Updated)
+	if _, receives := cmd.Body.(Receive); !receives && !(c.Exists() && cmd.mayReach(c.Workspace)) {
+		return nil, &Error{Code: CodeNotFound}
+	}
+	if first, repeated := c.Outcome(cmd.ID); repeated {
+		if first.Digest != cmd.Digest {
+			return nil, c.refusal(CodeCommandReused)
+		}
+		return nil, nil
+	}
+	d := &decision{c: c, cmd: cmd, policy: p, now: now}
+	err := d.decide()
+	if err == nil && len(d.events) == 0 && !cmd.ID.IsZero() {
+		d.emit(Noted{})
+	}
+	if err == nil && len(d.events) > 0 {
+		last := &d.events[len(d.events)-1]
+		last.Command, last.Digest = cmd.ID, cmd.Digest
+	}
+	return d.events, err
+}
+
+// mayReach keeps what comes from outside within its workspace. The engine's
+// own commands name none: they found the conversation in its journal.
+func (cmd *Command) mayReach(workspace WorkspaceID) bool {
+	return cmd.Workspace == workspace || (cmd.Workspace == "" && cmd.By.Kind == Engine)
+}
+
+// decision is one run of Decide.
+type decision struct {
+	c      *Conversation
+	cmd    Command
+	policy Policy
+	now    Instant
+	events []Event
+}
+
+func (d *decision) emit(body Body) {
+	d.events = append(d.events, Event{
+		Version: d.c.Version + uint64(len(d.events)) + 1,
+		At:      d.now,
+		By:      d.cmd.By,
+		Body:    body,
+	})
+}
+
+func (d *decision) decide() error {
+	switch b := d.cmd.Body.(type) {
+	case Receive:
+		return d.receive(b)
+	case RecordStatus:
+		return d.recordStatus(b)
+	case AnswerTurn:
+		return d.answerTurn(b)
+	case FailTurn:
+		return d.failTurn(b)
+	case SendMessage:
+		return d.sendMessage(b)
+	case RequestAgent:
+		return d.request(b.Reason)
+	case WithdrawRequest:
+		return d.move(withdraw, Moved{Cause: CauseWithdrawn})
+	case Intervene:
+		return d.intervene()
+	case TakeOver:
+		return d.takeOver()
+	case Transfer:
+		return d.transfer(b)
+	case Resolve:
+		return d.resolve()
+	case MarkRead:
+		return d.markRead()
+	case AddNote:
+		return d.addNote(b)
+	case SetTags:
+		return d.setTags(b)
+	case FireTimer:
+		return d.fireTimer(b)
+	case AttemptSend:
+		return d.attemptSend()
+	case RecordAttempt:
+		return d.recordAttempt(b)
+	default:
+		return Errorf(CodeInvalid, "command %T is not known", b)
+	}
+}
+
+// refusal is code with where c stands, which the refused one is told.
+func (c *Conversation) refusal(code Code) *Error {
+	e := &Error{Code: code, Column: c.Column, Holder: c.Holder, Epoch: c.Epoch}
+	if code == CodeWindowClosed {
+		e.ClosedAt = c.WindowEnd()
+	}
+	return e
+}
+
+// checkEpoch refuses a caller who believes in another epoch.
+func (d *decision) checkEpoch() error {
+	if d.cmd.Epoch != 0 && d.cmd.Epoch != d.c.Epoch {
+		return d.c.refusal(CodeStaleEpoch)
+	}
+	return nil
+}
+
+// isHolder reports whether the command comes from who holds the conversation.
+func (d *decision) isHolder() bool {
+	return d.c.Column == Intervened && d.cmd.By.IsHuman() && d.cmd.By.ID == d.c.Holder
+}

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+func (d *decision) receive(b Receive) error {
+	c := d.c
+	if c.Exists() && (c.Workspace != d.cmd.Workspace || c.Channel != b.Channel) {
+		return &Error{Code: CodeNotFound}
+	}
+	column := c.Column
+	if !c.Exists() {
+		d.emit(Opened{Workspace: d.cmd.Workspace, Channel: b.Channel, Contact: b.Contact})
+		column = History
+	} else if merged := c.Contact.merge(b.Contact); merged != c.Contact {
+		d.emit(ContactChanged{Contact: merged})
+	}
+	windowEnd := max(c.CustomerAt, min(b.SentAt, d.now)).Add(Window)
+	switch open := d.now < windowEnd; {
+	case !open && (column == History || column == Active):
+		d.emit(Moved{To: Requesting, Cause: CauseWindowClosed})
+	case column == History:
+		d.emit(Moved{To: Active, Cause: CauseCustomerMessage})
+	}
+	d.emit(MessageReceived{External: b.External, SentAt: b.SentAt, Content: b.Content, ReplyTo: b.ReplyTo})
+	return nil
+}
+
+func (d *decision) sendMessage(b SendMessage) error {
+	if err := b.Content.validate(); err != nil {
+		return err
+	}
+	if d.cmd.By.Kind == Bot {
+		return d.botSpeaks(b.Content)
+	}
+	if !d.isHolder() {
+		return d.c.refusal(CodeNotHolder)
+	}
+	if err := d.checkEpoch(); err != nil {
+		return err
+	}
+	if !d.c.WindowOpen(d.now) {
+		return d.c.refusal(CodeWindowClosed)
+	}
+	return d.queue(b.Content)
+}
+
+// botSpeaks queues what the bot says, unless a person has the word: then it is
+// refused, and kept for whoever audits the bot.
+func (d *decision) botSpeaks(content Content) error {
+	code := d.botMaySpeak()
+	if code == 0 {
+		return d.queue(content)
+	}
+	d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: code})
+	return d.c.refusal(code)
+}
+
+// botMaySpeak is 0, or why the bot may not.
+func (d *decision) botMaySpeak() Code {
+	switch {
+	case d.c.Column == Intervened, d.cmd.Epoch != 0 && d.cmd.Epoch != d.c.Epoch:
+		return CodeBotFenced
+	case d.c.Column == History, !d.c.WindowOpen(d.now):
+		return CodeWindowClosed
+	}
+	return 0
+}
+
+func (d *decision) queue(content Content) error {
+	if len(d.c.Sends)+len(d.events) >= MaxQueuedSends {
+		return d.c.refusal(CodeOverloaded)
+	}
+	d.emit(MessageQueued{Content: content, Epoch: d.c.Epoch})
+	return nil
+}
+
+func (d *decision) answerTurn(b AnswerTurn) error {
+	t := d.c.Turn
+	if d.cmd.Epoch == d.c.Epoch && (!t.Owed() || t.From != b.From) {
+		return d.c.refusal(CodeBotFenced) // answered before: this is the same answer again
+	}
+	if err := b.validate(d.c.Version); err != nil {
+		return err
+	}
+	if d.cmd.Epoch != d.c.Epoch {
+		for _, content := range b.Say {
+			d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: CodeBotFenced})
+		}
+		return d.c.refusal(CodeBotFenced)
+	}
+	if code := d.botMaySpeak(); code != 0 && len(b.Say) > 0 {
+		return d.turnTooLate(b, code)
+	}
+	for _, content := range b.Say {
+		if err := d.queue(content); err != nil {
+			d.events = nil
+			return err
+		}
+	}
+	d.emit(TurnEnded{Through: b.Through, Variables: b.Variables})
+	switch {
+	case b.Request && d.c.Column == Active:
+		d.emit(Moved{To: Requesting, Cause: CauseRequested, Reason: b.Reason})
+	case b.Withdraw:
+		return d.move(withdraw, Moved{Cause: CauseWithdrawn})
+	}
+	return nil
+}
+
+// turnTooLate ends a turn whose answer may not be sent any more, because the
+// window closed meanwhile: a person must see what stands unanswered.
+func (d *decision) turnTooLate(b AnswerTurn, code Code) error {
+	for _, content := range b.Say {
+		d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: code})
+	}
+	d.emit(TurnEnded{Through: b.Through, Variables: b.Variables})
+	if d.c.Column == Active && d.c.Turn.Message != 0 {
+		d.emit(Moved{To: Requesting, Cause: CauseWindowClosed})
+	}
+	return d.c.refusal(code)
+}
+
+func (b AnswerTurn) validate(version uint64) error {
+	if b.Through < b.From || b.Through > version {
+		return &Error{Code: CodeInvalid, Field: "through", Problem: "must lie between the turn and the newest event"}
+	}
+	if len(b.Say) > MaxTurnMessages {
+		return &Error{Code: CodeInvalid, Field: "say", Problem: "must have at most 10 messages"}
+	}
+	for _, content := range b.Say {
+		if err := content.validate(); err != nil {
+			return err
+		}
+	}
+	size := 0
+	for _, v := range b.Variables {
+		size += len(v.Name) + len(v.Value)
+		if !utf8.ValidString(v.Name) || !utf8.ValidString(v.Value) {
+			return &Error{Code: CodeInvalid, Field: "variables", Problem: "must be valid UTF-8"}
+		}
+	}
+	if len(b.Variables) > MaxVariables || size > MaxVariableBytes {
+		return &Error{Code: CodeInvalid, Field: "variables", Problem: "must be at most 64 of 16 KiB in all"}
+	}
+	return validateReason(b.Reason)
+}
+
+func (d *decision) failTurn(b FailTurn) error {
+	t := d.c.Turn
+	if d.cmd.Epoch != d.c.Epoch || !t.Owed() || t.From != b.From {
+		return d.c.refusal(CodeBotFenced)
+	}
+	d.emit(TurnEnded{Through: min(max(b.Through, b.From), d.c.Version), Failed: true})
+	if d.c.Column == Active && t.Message != 0 {
+		d.emit(Moved{To: Requesting, Cause: CauseBotUnavailable})
+	}
+	return nil
+}
+
+func (d *decision) markRead() error {
+	if d.c.Column == Intervened && !d.isHolder() {
+		return d.c.refusal(CodeNotHolder) // it is the holder's mark
+	}
+	if err := d.checkEpoch(); err != nil {
+		return err
+	}
+	if d.c.Unread > 0 {
+		d.emit(MarkedRead{})
+	}
+	return nil
+}
+
+func (d *decision) addNote(b AddNote) error {
+	if n := utf8.RuneCountInString(b.Body); n == 0 || n > MaxNoteRunes || !utf8.ValidString(b.Body) {
+		return &Error{Code: CodeInvalid, Field: "body", Problem: "must be valid UTF-8 of 1 to 4096 characters"}
+	}
+	if err := d.checkEpoch(); err != nil {
+		return err
+	}
+	d.emit(NoteAdded(b))
+	return nil
+}
+
+func (d *decision) setTags(b SetTags) error {
+	tags := slices.Clone(b.Tags)
+	slices.Sort(tags)
+	tags = slices.Compact(tags)
+	if len(tags) == 0 {
+		tags = nil // as it reads back from disk
+	}
+	if len(tags) > MaxTags {
+		return &Error{Code: CodeInvalid, Field: "tags", Problem: "must be at most 20"}
+	}
+	for _, tag := range tags {
+		if n := utf8.RuneCountInString(tag); n == 0 || n > MaxTagRunes || !utf8.ValidString(tag) || strings.ContainsAny(tag, "\n\r") {
+			return &Error{Code: CodeInvalid, Field: "tags", Problem: "must each be one line of 1 to 64 characters"}
+		}
+	}
+	if err := d.checkEpoch(); err != nil {
+		return err
+	}
+	if !slices.Equal(tags, d.c.Tags) {
+		d.emit(Tagged{Tags: tags})
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+package engine
+
+// Inbound is one item that a platform delivered to a channel: a message or a
+// status, exactly one of the two.
+type Inbound struct {
+	Workspace WorkspaceID
+	Channel   ChannelID
+	Message   *Receive
+	Status    *Status
+}
+
+// Status is what the platform reports of a message that was sent to it.
+type Status struct {
+	// External is the platform's ID of the message.
+	External string
+	// Op is the ID that the send carried along, when the report echoes it.
+	Op    MessageID
+	State DeliveryState
+	Error int32
+	At    Instant
+}
+
+// Outbound is one attempt to send a message.
+type Outbound struct {
+	// ID travels along and comes back in statuses.
+	ID      MessageID
+	Channel ChannelID
+	To      Contact
+	Content Content
+	Attempt uint32
+}

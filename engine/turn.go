@@ -1,0 +1,113 @@
+package engine
+
+import "fmt"
+
+// TurnRequest is what a bot is asked: to answer Messages, or to take note that
+// people gave the conversation back, or both.
+type TurnRequest struct {
+	// ID names the turn by the event that it begins with; it is the same
+	// when the turn is asked again after a crash.
+	ID        MessageID
+	Through   uint64
+	Epoch     uint64
+	Workspace WorkspaceID
+	Channel   ChannelID
+	Column    Column
+	Contact   Contact
+	// Messages are the customer's unanswered ones, oldest first.
+	Messages []TurnMessage
+	// Returned says that a person resolved the conversation since the bot was
+	// last asked; Transcript is what was said while they held it.
+	Returned   bool
+	Transcript []TurnMessage
+	Variables  []Variable
+	WindowEnd  Instant
+}
+
+// TurnMessage is one message as a bot sees it.
+type TurnMessage struct {
+	Version uint64
+	At      Instant
+	By      Party
+	Content Content
+}
+
+// TurnAnswer is what a bot answers.
+type TurnAnswer struct {
+	Say []Content
+	// Variables replace what the bot remembers; nil leaves it.
+	Variables []Variable
+	Request   bool
+	Reason    string
+	Withdraw  bool
+}
+
+// Answer is a as the answer to r.
+func (r *TurnRequest) Answer(a TurnAnswer) AnswerTurn {
+	return AnswerTurn{
+		From: r.ID.Version, Through: r.Through, Say: a.Say, Variables: a.Variables,
+		Request: a.Request, Reason: a.Reason, Withdraw: a.Withdraw,
+	}
+}
+
+// Command gives body, an answer to r or its failure, the epoch that the bot
+// was asked in.
+func (r *TurnRequest) Command(body CommandBody) Command {
+	return Command{Workspace: r.Workspace, By: Party{Kind: Bot}, Epoch: r.Epoch, Body: body}
+}
+
+// TurnOf makes the request of c's owed turn from events, which must hold all
+// from c.TurnStart to c.Version.
+func TurnOf(c *Conversation, events []Event) (TurnRequest, error) {
+	if !c.Turn.Owed() {
+		return TurnRequest{}, &Error{Code: CodeBotFenced, Epoch: c.Epoch}
+	}
+	r := TurnRequest{
+		ID: MessageID{c.ID, c.Turn.From}, Through: c.Version, Epoch: c.Epoch,
+		Workspace: c.Workspace, Channel: c.Channel, Column: c.Column, Contact: c.Contact,
+		Returned: c.Turn.Returned != 0, Variables: c.Variables, WindowEnd: c.WindowEnd(),
+	}
+	next := c.TurnStart()
+	for i := range events {
+		e := &events[i]
+		if e.Version != next {
+			return TurnRequest{}, Errorf(CodeCorrupt, "turn of events: got version %d, want %d", e.Version, next)
+		}
+		next++
+		m := TurnMessage{Version: e.Version, At: e.At, By: e.By}
+		switch b := e.Body.(type) {
+		case MessageReceived:
+			m.Content = b.Content
+		case MessageQueued:
+			m.Content = b.Content
+		default:
+			continue
+		}
+		switch {
+		case r.Returned && e.Version < c.Turn.Returned:
+			r.Transcript = append(r.Transcript, m)
+		case e.By.Kind == Customer && e.Version >= c.Turn.From:
+			r.Messages = append(r.Messages, m)
+		}
+	}
+	if next != c.Version+1 {
+		return TurnRequest{}, fmt.Errorf("turn of events: %d of %d are missing", c.Version+1-next, c.Version)
+	}
+	return r, nil
+}
+
+// MaxTranscriptEvents bounds how far back a `returned` turn tells what people
+// said: the newest are told.
+const MaxTranscriptEvents = 500
+
+// TurnStart is the version of the first event that the owed turn is made of.
+func (c *Conversation) TurnStart() uint64 {
+	if c.Turn.Returned == 0 {
+		return c.Turn.From
+	}
+	start := c.HeldFrom
+	if c.Turn.Returned > MaxTranscriptEvents {
+		start = max(start, c.Turn.Returned-MaxTranscriptEvents)
+	}
+	return max(start, 1)
+}
