@@ -1,0 +1,105 @@
+# Everything that is done to this repository by hand or by CI. Tools are pinned:
+# Go tools in tools.mod, the protobuf compiler in package-lock.json.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools.mod
+BUF := node_modules/.bin/buf
+RECORD := engine/journal/record
+
+# How long a package's tests may take. A hang fails instead of blocking for ever.
+TEST_TIMEOUT ?= 20m
+SOAK_TIMEOUT ?= 8h
+
+.PHONY: help
+help: ## Show what there is to make
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/intervene, static
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/intervene ./cmd/intervene
+
+.PHONY: test
+test: check race ## Check everything: what CI runs
+	@echo "make test: all checks and tests passed"
+
+.PHONY: check
+check: format words lint generated static ## Check everything but the tests
+
+.PHONY: race
+race: ## Run all tests under the race detector
+	$(GO) test -race -count=1 -timeout=$(TEST_TIMEOUT) ./...
+
+.PHONY: soak
+soak: ## Run the long tests: crash cycles by the thousand; takes hours
+	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -run 'Soak|Crash' -v ./...
+
+.PHONY: fmt
+fmt: $(BUF) ## Format Go and protobuf sources
+	$(TOOL) gofumpt -w .
+	$(BUF) format -w rpc/proto
+	$(BUF) format -w $(RECORD)
+
+.PHONY: generate
+generate: $(BUF) ## Generate Go code from the protobuf sources
+	$(BUF) generate --template buf.gen.yaml
+	$(BUF) generate --template buf.gen.record.yaml
+
+# The parts of check, each of which prints one line when it is content.
+
+.PHONY: format
+format: $(BUF)
+	@unformatted=$$($(TOOL) gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+	@$(BUF) format --diff --exit-code rpc/proto
+	@$(BUF) format --diff --exit-code $(RECORD)
+	@echo "format: ok"
+
+# Brackets keep the patterns from matching themselves. git grep without an index
+# also works where there is no clone; 1 is its code for "nothing found".
+MACHINE := /[w]ork/|/[r]oot/|/[h]ome/[a-z]|[r]egistry\.npmjs\.org|[r]egistry\.yarnpkg\.com|[p]roxy\.golang\.org|[s]um\.golang\.org
+UNFINISHED := \b([T]ODO|[F]IXME)\b
+GREP := git grep --no-index --exclude-standard -nIE
+
+.PHONY: words
+words:
+	@code=0; $(GREP) '$(MACHINE)' || code=$$?; \
+	if [ $$code -ne 1 ]; then echo "names a machine's paths or a package registry's host"; exit 1; fi
+	@code=0; $(GREP) '$(UNFINISHED)' -- '*.go' '*.proto' ':!third_party' || code=$$?; \
+	if [ $$code -ne 1 ]; then echo "says that it is unfinished"; exit 1; fi
+	@echo "words: ok"
+
+.PHONY: lint
+lint: $(BUF)
+	@$(GO) vet ./...
+	@echo "go vet: ok"
+	@$(TOOL) staticcheck ./...
+	@echo "staticcheck: ok"
+	@dead=$$($(TOOL) deadcode -test ./...); \
+	if [ -n "$$dead" ]; then echo "$$dead"; exit 1; fi
+	@echo "deadcode: ok"
+	@$(BUF) lint
+	@echo "buf lint: ok"
+
+.PHONY: generated
+generated: $(BUF)
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(BUF) generate --template buf.gen.yaml -o "$$fresh"; \
+	$(BUF) generate --template buf.gen.record.yaml -o "$$fresh"; \
+	diff -r -x staticcheck.conf "$$fresh/rpc/gen" rpc/gen || { echo "rpc/gen is not what make generate makes"; exit 1; }; \
+	diff "$$fresh/$(RECORD)/record.pb.go" $(RECORD)/record.pb.go || { echo "$(RECORD) is not what make generate makes"; exit 1; }
+	@echo "generated code: up to date"
+
+.PHONY: static
+static:
+	@CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/intervene
+	@echo "static build: ok"
+
+$(BUF): package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
