@@ -1,0 +1,198 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// request is what the router puts into a conversation's mailbox: a command, or
+// a question for the turn that the bot owes. Its answer goes to reply, which
+// has room for it, so that the actor never waits for the asker.
+type request struct {
+	command engine.Command
+	turn    bool
+	at      time.Time
+	lane    Lane
+	reply   chan response
+}
+
+// response is what the actor answers.
+type response struct {
+	receipt engine.Receipt
+	events  []engine.Event
+	due     engine.Instant // of the courier's work, after an attempt
+	turn    engine.TurnRequest
+	err     error
+}
+
+// conversation is the actor of one conversation.
+type conversation struct {
+	id     engine.ConversationID
+	router *Router
+	// entry counts the requests that were handled, which the router compares
+	// with what it sent before it lets go of the actor.
+	entry *entry
+
+	// Owned by Receive. state is nil when it must be loaded: at first, and
+	// after anything went wrong, so that what is not durable never survives.
+	state *engine.Conversation
+	index engine.Index
+}
+
+// Receive runs one message at a time. It blocks in the journal's append: that
+// parks one goroutine and keeps the order plain.
+func (c *conversation) Receive(ctx actor.Context) {
+	r, ok := ctx.Message().(*request)
+	if !ok {
+		return // protoactor's own: started, stopping, stopped
+	}
+	answer := c.answer(r)
+	c.router.observe(r, answer)
+	r.reply <- answer
+	c.entry.empty.Store(c.state != nil && !c.state.Exists())
+	c.entry.handled.Add(1)
+}
+
+// answer recovers here: a panic that reached supervision would lose the
+// request without an answer.
+func (c *conversation) answer(r *request) (answer response) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.state = nil
+			c.router.metrics.restarts.Inc()
+			c.router.log.Error("conversation panicked", slog.String("conversation", c.id.String()),
+				slog.String("panic", panicKind(cause)), slog.String("stack", string(debug.Stack())))
+			answer = response{err: engine.Errorf(engine.CodeUnavailable, "conversation panicked")}
+		}
+	}()
+	if err := c.load(); err != nil {
+		return response{err: err}
+	}
+	if r.turn {
+		return c.askTurn()
+	}
+	return c.run(r.command)
+}
+
+// panicKind names a panic without its text, which may hold what a customer wrote.
+func panicKind(cause any) string {
+	if err, ok := cause.(interface{ RuntimeError() }); ok {
+		return fmt.Sprintf("%T: %v", err, err)
+	}
+	return fmt.Sprintf("%T", cause)
+}
+
+func (c *conversation) load() error {
+	if c.state != nil {
+		return nil
+	}
+	state, err := c.router.store.Load(c.id)
+	if err != nil {
+		return fmt.Errorf("load conversation: %w", err)
+	}
+	c.state, c.index = &state, state.Index()
+	return nil
+}
+
+// run is the one path of a command: decide, make durable, apply, answer. A
+// crash before the append returns leaves nothing or the whole append behind,
+// and nobody was told.
+func (c *conversation) run(cmd engine.Command) response {
+	cmd, err := c.inform(cmd)
+	if err != nil {
+		return response{err: err}
+	}
+	workspace := cmd.Workspace
+	if c.state.Exists() {
+		workspace = c.state.Workspace
+	}
+	now := engine.InstantOf(time.Now())
+	events, refusal := engine.Decide(c.state, cmd, c.router.policies[workspace], now)
+	if len(events) == 0 {
+		return c.unchanged(cmd, refusal)
+	}
+	next := *c.state
+	for i := range events {
+		next.Apply(&events[i])
+	}
+	change, err := c.router.store.Append(engine.Append{
+		Conversation: c.id, Expected: c.state.Version, Events: events, Before: c.index, After: &next,
+	})
+	if err != nil {
+		if conflict, ok := errors.AsType[*engine.Error](err); !ok || conflict.Code != engine.CodeConflict || conflict.Owner.IsZero() {
+			c.state = nil
+		}
+		return response{err: err}
+	}
+	c.state, c.index = &next, change.After
+	c.router.ring(change)
+	return response{
+		receipt: engine.Receipt{Card: next.Card(), Version: next.Version},
+		events:  events,
+		due:     change.After.Due[engine.DueSend],
+		err:     refusal,
+	}
+}
+
+// inform adds to a command what only the journal knows, read here so that it
+// stands within the conversation's order.
+func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
+	switch b := cmd.Body.(type) {
+	case engine.RecordStatus:
+		known, err := c.router.store.Delivery(engine.MessageID{Conversation: c.id, Version: b.Send})
+		if err != nil {
+			return cmd, fmt.Errorf("read delivery: %w", err)
+		}
+		b.Known = known
+		cmd.Body = b
+	case engine.RecordAttempt:
+		known, err := c.router.store.Delivery(engine.MessageID{Conversation: c.id, Version: b.Send})
+		if err != nil {
+			return cmd, fmt.Errorf("read delivery: %w", err)
+		}
+		b.Known = known
+		cmd.Body = b
+	}
+	return cmd, nil
+}
+
+// unchanged answers a command that made no event: refused, nothing to do, or
+// accepted before, in which case it gets its first outcome again.
+func (c *conversation) unchanged(cmd engine.Command, refusal error) response {
+	if refusal != nil {
+		return response{err: refusal}
+	}
+	state := c.state
+	if first, ok := state.Outcome(cmd.ID); ok && first.Version < state.Version {
+		then, err := c.router.store.LoadAt(c.id, first.Version)
+		if err != nil {
+			return response{err: fmt.Errorf("load first outcome: %w", err)}
+		}
+		state = &then
+	}
+	return response{
+		receipt: engine.Receipt{Card: state.Card(), Version: state.Version},
+		due:     c.index.Due[engine.DueSend],
+	}
+}
+
+// askTurn makes the request of the owed turn.
+func (c *conversation) askTurn() response {
+	if !c.state.Turn.Owed() {
+		return response{err: &engine.Error{Code: engine.CodeBotFenced, Epoch: c.state.Epoch}}
+	}
+	start := c.state.TurnStart()
+	events, err := c.router.store.Events(c.id, start-1, int(c.state.Version-start+1))
+	if err != nil {
+		return response{err: fmt.Errorf("read turn: %w", err)}
+	}
+	turn, err := engine.TurnOf(c.state, events)
+	return response{turn: turn, err: err}
+}

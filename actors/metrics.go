@@ -1,0 +1,188 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// durationBuckets suit what waits for a disk: 250 µs to 10 s.
+var durationBuckets = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: durationBuckets, NativeHistogramBucketFactor: 1.1,
+	}, labels)
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string, value func() float64) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+}
+
+// routerMetrics are those of commands and of the actors that run them.
+type routerMetrics struct {
+	durable      *prometheus.HistogramVec
+	transitions  *prometheus.CounterVec
+	refused      *prometheus.CounterVec
+	activations  prometheus.Counter
+	passivations prometheus.Counter
+	restarts     prometheus.Counter
+}
+
+func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetrics {
+	m := &routerMetrics{
+		durable: histogram("intervene_command_durable_duration_seconds",
+			"Time from a command's arrival at the router until it is durable, or refused.", "command", "outcome"),
+		transitions: counter("intervene_transitions_total",
+			"Moves of conversations between columns and holders.", "to", "cause"),
+		refused: counter("intervene_actor_refusals_total",
+			"Requests not taken because too much waited or the engine was draining.", "reason"),
+		activations: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_actor_activations_total", Help: "Conversations brought into memory.",
+		}),
+		passivations: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_actor_passivations_total", Help: "Idle conversations let go of.",
+		}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_actor_restarts_total", Help: "Conversations loaded anew after a panic.",
+		}),
+	}
+	if registerer != nil {
+		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.restarts,
+			gauge("intervene_actors_resident", "Conversations in memory.", func() float64 { return float64(r.Resident()) }),
+			gauge("intervene_actor_requests_waiting", "Requests taken and not yet answered.",
+				func() float64 { return float64(r.waiting.Load()) }))
+	}
+	return m
+}
+
+// observe counts an answered request.
+func (m *routerMetrics) observe(q *request, answer response) {
+	if q.turn {
+		return
+	}
+	m.durable.WithLabelValues(commandName(q.command.Body), outcomeName(answer.err)).Observe(time.Since(q.at).Seconds())
+	for i := range answer.events {
+		if b, ok := answer.events[i].Body.(engine.Moved); ok {
+			m.transitions.WithLabelValues(b.To.String(), b.Cause.String()).Inc()
+		}
+	}
+}
+
+func outcomeName(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	if code := engine.CodeOf(err); code != 0 {
+		return code.String()
+	}
+	return "error"
+}
+
+func commandName(body engine.CommandBody) string {
+	switch body.(type) {
+	case engine.Receive:
+		return "receive"
+	case engine.RecordStatus:
+		return "record_status"
+	case engine.AnswerTurn:
+		return "answer_turn"
+	case engine.FailTurn:
+		return "fail_turn"
+	case engine.SendMessage:
+		return "send_message"
+	case engine.RequestAgent:
+		return "request_agent"
+	case engine.WithdrawRequest:
+		return "withdraw_request"
+	case engine.Intervene:
+		return "intervene"
+	case engine.TakeOver:
+		return "take_over"
+	case engine.Transfer:
+		return "transfer"
+	case engine.Resolve:
+		return "resolve"
+	case engine.MarkRead:
+		return "mark_read"
+	case engine.AddNote:
+		return "add_note"
+	case engine.SetTags:
+		return "set_tags"
+	case engine.FireTimer:
+		return "fire_timer"
+	case engine.AttemptSend:
+		return "attempt_send"
+	case engine.RecordAttempt:
+		return "record_attempt"
+	default:
+		return "unknown"
+	}
+}
+
+// workerMetrics are those of courier, turns and timers, told apart by kind.
+type workerMetrics struct {
+	overflows *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	turns     *prometheus.CounterVec
+	due       *prometheus.GaugeVec
+	oldest    *prometheus.GaugeVec
+	clockSkew prometheus.Gauge
+}
+
+func newWorkerMetrics(registerer prometheus.Registerer) *workerMetrics {
+	m := &workerMetrics{
+		overflows: counter("intervene_worker_overflows_total",
+			"Offers that found no room in a worker's queue and wait for its next look into the journal.", "kind"),
+		retries: counter("intervene_worker_record_retries_total",
+			"Outcomes that the journal could not take at once.", "kind"),
+		turns: counter("intervene_bot_turns_total", "Turns of bots by how they ended.", "outcome"),
+		due: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_worker_due", Help: "Conversations whose work was due at the last look, at most one page.",
+		}, []string{"kind"}),
+		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_worker_oldest_due_seconds", Help: "How long the longest waiting work was due at the last look.",
+		}, []string{"kind"}),
+		clockSkew: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_clock_skew_seconds",
+			Help: "How far the wall clock has jumped since the start, while that holds timers back; else 0.",
+		}),
+	}
+	if registerer == nil {
+		return m
+	}
+	m.overflows = shared(registerer, m.overflows)
+	m.retries = shared(registerer, m.retries)
+	m.turns = shared(registerer, m.turns)
+	m.due = shared(registerer, m.due)
+	m.oldest = shared(registerer, m.oldest)
+	m.clockSkew = shared(registerer, m.clockSkew)
+	return m
+}
+
+// shared registers c, or finds the one that another worker registered before.
+func shared[C prometheus.Collector](registerer prometheus.Registerer, c C) C {
+	err := registerer.Register(c)
+	if already, ok := err.(prometheus.AlreadyRegisteredError); ok {
+		return already.ExistingCollector.(C)
+	}
+	if err != nil {
+		panic(err) // two metrics of one name: a mistake in this file
+	}
+	return c
+}
+
+func (m *workerMetrics) observe(kind engine.DueKind, items []engine.DueItem) {
+	m.due.WithLabelValues(kind.String()).Set(float64(len(items)))
+	oldest := 0.0
+	if len(items) > 0 {
+		oldest = time.Since(items[0].At.Time()).Seconds()
+	}
+	m.oldest.WithLabelValues(kind.String()).Set(oldest)
+}

@@ -1,0 +1,251 @@
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+const (
+	// MaxWaiting bounds the requests that wait in all mailboxes together.
+	MaxWaiting = 65_536
+	// MaxWaitingEach bounds those that wait for one conversation.
+	MaxWaitingEach = 256
+	// PassivateAfter is how long a conversation stays in memory unused.
+	PassivateAfter = 5 * time.Minute
+	// SweepInterval is how often each table shard looks for idle ones.
+	SweepInterval = 30 * time.Second
+
+	tableShards = 64
+)
+
+// Lane says who may be refused when too much waits.
+type Lane uint8
+
+const (
+	// Offered requests come from outside and may be refused.
+	Offered Lane = iota
+	// Results come from the courier, bots and timers. They are as many as
+	// those have workers, they free what they report on, and are never refused.
+	Results
+)
+
+// RouterOptions are what a router works with; Store is required.
+type RouterOptions struct {
+	Store Store
+	// Policies are per workspace; a workspace without one has the zero policy.
+	Policies   map[engine.WorkspaceID]engine.Policy
+	Registerer prometheus.Registerer
+	Log        *slog.Logger
+}
+
+// Router is the directory of the conversations in memory: it makes their
+// actors, hands requests over and lets go of the idle. It may be used from
+// many goroutines.
+type Router struct {
+	store    Store
+	policies map[engine.WorkspaceID]engine.Policy
+	log      *slog.Logger
+	metrics  *routerMetrics
+	system   *actor.ActorSystem
+
+	waiting  atomic.Int64 // requests not yet answered, both lanes
+	draining atomic.Bool
+	bells    [8]atomic.Pointer[bell] // by DueKind, as workers start
+
+	table [tableShards]tableShard
+
+	stop    chan struct{}
+	sweeper sync.WaitGroup
+}
+
+// tableShard is a part of the directory. Everything in it is guarded by mu; a
+// request is put into a mailbox under it, so that passivation sees it.
+type tableShard struct {
+	mu      sync.Mutex
+	entries map[engine.ConversationID]*entry
+}
+
+// entry is one conversation in memory.
+type entry struct {
+	pid     *actor.PID
+	sent    uint64
+	handled atomic.Uint64
+	used    time.Time
+	// empty says that the conversation has no event: an ID that somebody
+	// guessed is not worth the room.
+	empty atomic.Bool
+}
+
+func (e *entry) waiting() uint64 { return e.sent - e.handled.Load() }
+
+// NewRouter makes a router; Stop ends it.
+func NewRouter(o RouterOptions) *Router {
+	log := logger(o.Log)
+	r := &Router{
+		store: o.Store, policies: o.Policies, log: log,
+		system: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
+		stop:   make(chan struct{}),
+	}
+	r.metrics = newRouterMetrics(o.Registerer, r)
+	for i := range r.table {
+		r.table[i].entries = make(map[engine.ConversationID]*entry)
+	}
+	r.sweeper.Go(r.sweep)
+	return r
+}
+
+// Do hands cmd to a conversation and waits for its answer. When ctx ends first
+// the command may still take effect: a retry with the same command ID tells.
+func (r *Router) Do(ctx context.Context, id engine.ConversationID, cmd engine.Command) (engine.Receipt, error) {
+	answer := r.await(ctx, r.post(id, &request{command: cmd, lane: Offered}))
+	return answer.receipt, answer.err
+}
+
+// result hands cmd over in the lane that is never refused.
+func (r *Router) result(ctx context.Context, id engine.ConversationID, cmd engine.Command) response {
+	return r.await(ctx, r.post(id, &request{command: cmd, lane: Results}))
+}
+
+// turn asks for the turn that the bot owes.
+func (r *Router) turn(ctx context.Context, id engine.ConversationID) (engine.TurnRequest, error) {
+	answer := r.await(ctx, r.post(id, &request{turn: true, lane: Results}))
+	return answer.turn, answer.err
+}
+
+func (r *Router) await(ctx context.Context, reply <-chan response) response {
+	select {
+	case answer := <-reply:
+		return answer
+	case <-ctx.Done():
+		return response{err: &engine.Error{Code: engine.CodeUnavailable, Err: ctx.Err()}}
+	}
+}
+
+// post puts q into the mailbox of id and returns where the answer will come.
+// Requests that one goroutine posts for one conversation stay in order.
+func (r *Router) post(id engine.ConversationID, q *request) <-chan response {
+	q.reply = make(chan response, 1)
+	q.at = time.Now()
+	if code := r.enqueue(id, q); code != 0 {
+		r.metrics.refused.WithLabelValues(code.String()).Inc()
+		q.reply <- response{err: &engine.Error{Code: code}}
+	}
+	return q.reply
+}
+
+func (r *Router) enqueue(id engine.ConversationID, q *request) engine.Code {
+	if q.lane == Offered && r.draining.Load() {
+		return engine.CodeUnavailable
+	}
+	shard := &r.table[id[len(id)-1]%tableShards]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	e := shard.entries[id]
+	if q.lane == Offered {
+		if r.waiting.Load() >= MaxWaiting || (e != nil && e.waiting() >= MaxWaitingEach) {
+			return engine.CodeOverloaded
+		}
+	}
+	if e == nil {
+		e = r.activate(id)
+		shard.entries[id] = e
+	}
+	r.waiting.Add(1)
+	e.sent++
+	e.used = q.at
+	r.system.Root.Send(e.pid, q)
+	return 0
+}
+
+// activate spawns unnamed: the table is the directory, and named spawns race.
+func (r *Router) activate(id engine.ConversationID) *entry {
+	e := &entry{}
+	props := actor.PropsFromProducer(func() actor.Actor {
+		return &conversation{id: id, router: r, entry: e}
+	}, actor.WithMailbox(actor.UnboundedLockfree()))
+	e.pid = r.system.Root.Spawn(props)
+	r.metrics.activations.Inc()
+	return e
+}
+
+// observe counts an answered request.
+func (r *Router) observe(q *request, answer response) {
+	r.waiting.Add(-1)
+	r.metrics.observe(q, answer)
+}
+
+// ring tells the workers of work that a change brought.
+func (r *Router) ring(change engine.Change) {
+	for _, kind := range engine.DueKinds {
+		at := change.After.Due[kind]
+		if at == 0 || at == change.Before.Due[kind] {
+			continue
+		}
+		if b := r.bells[kind].Load(); b != nil {
+			b.ring(change.Conversation, at)
+		}
+	}
+}
+
+// Ready reports whether requests are taken.
+func (r *Router) Ready() bool { return !r.draining.Load() }
+
+// Drain refuses what comes from outside from now on and waits until everything
+// taken is answered.
+func (r *Router) Drain(ctx context.Context) error {
+	r.draining.Store(true)
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for r.waiting.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// drainPoll is how often Drain looks whether the mailboxes are empty.
+const drainPoll = 5 * time.Millisecond
+
+// Stop lets go of all conversations. Call it once, after Drain and after the
+// workers stopped.
+func (r *Router) Stop() {
+	r.draining.Store(true)
+	close(r.stop)
+	r.sweeper.Wait()
+	for i := range r.table {
+		shard := &r.table[i]
+		shard.mu.Lock()
+		for id, e := range shard.entries {
+			r.release(shard, id, e)
+		}
+		shard.mu.Unlock()
+	}
+	r.system.Shutdown()
+}
+
+// NewConversationID draws the ID of a conversation on shard.
+func NewConversationID(shard engine.Shard) engine.ConversationID {
+	var random [14]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the process instead
+	return engine.NewConversationID(shard, random)
+}
+
+// logger is log, or one that says nothing.
+func logger(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}
