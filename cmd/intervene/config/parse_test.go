@@ -1,0 +1,145 @@
+package config
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// canary is in every secret of these tests, and in whatever was written in
+// the place of one: nothing that is printed may hold it.
+const canary = "s3cr3t"
+
+var testEnv = map[string]string{
+	"WA_VERIFY_TOKEN": canary + "-verify", "WA_APP_SECRET": canary + "-app", "WA_ACCESS_TOKEN": canary + "-access",
+	"EMPTY": "", "SPACED": canary + " ",
+}
+
+func lookupTestEnv(name string) (string, bool) {
+	text, set := testEnv[name]
+	return text, set
+}
+
+const testFile = "testdata/files/intervene.yaml"
+
+// TestProblems runs the files of testdata/problems: what is wrong with a
+// configuration, and where. The path is cut short to the file's name.
+func TestProblems(t *testing.T) {
+	datadriven.Walk(t, "testdata/problems", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			c, err := Parse(testFile, []byte(d.Input), lookupTestEnv)
+			var problems Problems
+			if !errors.As(err, &problems) || c != nil {
+				t.Fatalf("%s: got error %v and configuration %t, want problems and none", d.Pos, err, c != nil)
+			}
+			text := err.Error()
+			if strings.Contains(text, canary) {
+				t.Errorf("%s: got a secret in the problems:\n%s", d.Pos, text)
+			}
+			for _, p := range problems {
+				if p.File != testFile || p.Line < 1 || p.Column < 1 || p.Line > strings.Count(d.Input, "\n")+1 {
+					t.Errorf("%s: got a problem at %s:%d:%d, want a place in the file", d.Pos, p.File, p.Line, p.Column)
+				}
+			}
+			return strings.ReplaceAll(text, testFile, "FILE") + "\n"
+		})
+	})
+}
+
+// TestAccepted runs the files of testdata/accepted: what a configuration means,
+// defaults included. Secrets are shown: they are the tests' own.
+func TestAccepted(t *testing.T) {
+	datadriven.Walk(t, "testdata/accepted", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			c, err := Parse(testFile, []byte(d.Input), lookupTestEnv)
+			if err != nil {
+				t.Fatalf("%s: got problems, want none:\n%v", d.Pos, err)
+			}
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+				if printed := fmt.Sprintf(verb, *c); strings.Contains(printed, canary) || strings.Contains(printed, hex.EncodeToString([]byte(canary))) {
+					t.Errorf("%s: got a secret in %s of the configuration", d.Pos, verb)
+				}
+			}
+			return describe(c)
+		})
+	})
+}
+
+func describe(c *Config) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "listen %s\nadmin %s\ndata %s\n", c.Listen, c.AdminListen, filepath.ToSlash(c.DataDir))
+	for _, a := range c.Apps {
+		fmt.Fprintf(&out, "app %s verify=%s secrets=", a.ID, a.VerifyToken.Reveal())
+		for _, s := range a.AppSecrets {
+			out.WriteString(s.Reveal() + ";")
+		}
+		fmt.Fprintf(&out, " graph=%s %s\n", a.GraphBaseURL, a.GraphVersion)
+	}
+	for _, w := range c.Workspaces {
+		fmt.Fprintf(&out, "workspace %s takeover=%t auto-resolve=%s\n", w.ID, w.Policy.TakeoverFromActive, w.Policy.AutoResolveAfter)
+		if w.Bot != nil {
+			fmt.Fprintf(&out, "  bot %s %q\n", filepath.ToSlash(w.Bot.Path), w.Bot.Text)
+		}
+		for _, ch := range w.Channels {
+			fmt.Fprintf(&out, "  channel %s app=%s number=%s token=%s\n", ch.ID, ch.App, ch.PhoneNumberID, ch.AccessToken.Reveal())
+		}
+		for _, tk := range w.Tokens {
+			fmt.Fprintf(&out, "  token %s %q %s %x\n", tk.ID, tk.Name, tk.Role, tk.SHA256[:4])
+		}
+	}
+	return out.String()
+}
+
+func TestManyProblemsAreCutShort(t *testing.T) {
+	text := "x:\n" + strings.Repeat("? [z]\n", MaxShownProblems+7)
+	_, err := Parse("f.yaml", []byte(text), lookupTestEnv)
+	if err == nil {
+		t.Fatal("got no problems, want many")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	want := "f.yaml: and 9 problems more" // x, and no workspaces
+	if len(lines) != MaxShownProblems+1 || lines[MaxShownProblems] != want {
+		t.Errorf("got %d lines ending in %q, want %d ending in %q", len(lines), lines[len(lines)-1], MaxShownProblems+1, want)
+	}
+}
+
+// FuzzParse: whatever is no configuration is refused with problems that have a
+// place.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Add([]byte("workspaces: &w [*w]\nlisten: *w"))
+	f.Add([]byte("<<: {listen: x}\n? {a: b}\n: c"))
+	f.Add([]byte("whatsapp_apps: [{verify_token: {value: *s3cr3t}}]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("f.yaml", text, func(string) (string, bool) { return "x", true })
+		var problems Problems
+		switch {
+		case err == nil && len(c.Workspaces) == 0:
+			t.Error("got a configuration without a workspace")
+		case err != nil && !errors.As(err, &problems):
+			t.Errorf("got error %v, want problems", err)
+		}
+		for _, p := range problems {
+			if p.Line < 1 || p.Column < 1 {
+				t.Errorf("got a problem at %d:%d, want a place from 1:1", p.Line, p.Column)
+			}
+		}
+	})
+}
+
+const minimal = `
+whatsapp_apps:
+  - {id: main, verify_token: {value: s3cr3t-v}, app_secrets: [{value: s3cr3t-a}]}
+workspaces:
+  - id: acme
+    channels:
+      - {id: acme-main, whatsapp: {app: main, phone_number_id: "106540352242922", access_token: {value: s3cr3t-t}}}
+    tokens:
+      - {id: asha, role: ROLE_AGENT, sha256: "0000000000000000000000000000000000000000000000000000000000000001"}
+      - {id: ben, role: ROLE_ADMIN, sha256: "0000000000000000000000000000000000000000000000000000000000000002"}
+`
