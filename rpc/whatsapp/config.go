@@ -1,0 +1,171 @@
+package whatsapp
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+const (
+	// DefaultGraphBaseURL and DefaultGraphVersion serve an App that names none.
+	DefaultGraphBaseURL = "https://graph.facebook.com"
+	DefaultGraphVersion = "v25.0"
+	// MaxAppSecrets is two: the present secret and, while it rotates, the next.
+	MaxAppSecrets = 2
+)
+
+type (
+	// AppID names one app of Meta's in the configuration and in the webhook's URL.
+	AppID string
+	// PhoneNumberID is Meta's ID of a WhatsApp number; it is not the number.
+	PhoneNumberID string
+)
+
+// Secret is a string that shows itself to nobody who prints, logs or marshals it.
+type Secret string
+
+const hiddenSecret = "(secret)"
+
+func (Secret) String() string   { return hiddenSecret }
+func (Secret) GoString() string { return hiddenSecret }
+
+// MarshalText keeps a secret out of JSON and structured logs.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hiddenSecret), nil }
+
+// Config is everything that the edge knows of the apps and channels it serves.
+type Config struct {
+	Apps     []App
+	Channels []Channel
+}
+
+// App is one app of Meta's: who may call its webhook, and where its Graph API is.
+type App struct {
+	ID          AppID
+	VerifyToken Secret
+	// AppSecrets are one or two; a body signed with either is Meta's.
+	AppSecrets []Secret
+	// GraphBaseURL may be plain http and loopback; GraphVersion is the path's
+	// first element. Empty means the default.
+	GraphBaseURL string
+	GraphVersion string
+}
+
+// Channel is one WhatsApp number of one workspace.
+type Channel struct {
+	ID            engine.ChannelID
+	Workspace     engine.WorkspaceID
+	App           AppID
+	PhoneNumberID PhoneNumberID
+	AccessToken   Secret
+}
+
+func (c Config) withDefaults() Config {
+	apps := make([]App, len(c.Apps))
+	for i, app := range c.Apps {
+		if app.GraphBaseURL == "" {
+			app.GraphBaseURL = DefaultGraphBaseURL
+		}
+		if app.GraphVersion == "" {
+			app.GraphVersion = DefaultGraphVersion
+		}
+		apps[i] = app
+	}
+	c.Apps = apps
+	return c
+}
+
+// Validate reports everything that is wrong with c, defaults applied.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	apps := make(map[AppID]bool, len(c.Apps))
+	for _, app := range c.Apps {
+		if apps[app.ID] {
+			errs = append(errs, fmt.Errorf("app %q is there twice", app.ID))
+		}
+		apps[app.ID] = true
+		if err := app.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("app %q: %w", app.ID, err))
+		}
+	}
+	channels := make(map[engine.ChannelID]bool, len(c.Channels))
+	numbers := make(map[PhoneNumberID]bool, len(c.Channels))
+	for _, channel := range c.Channels {
+		if channels[channel.ID] {
+			errs = append(errs, fmt.Errorf("channel %q is there twice", channel.ID))
+		}
+		if numbers[channel.PhoneNumberID] {
+			errs = append(errs, fmt.Errorf("channel %q: its phone_number_id is another channel's", channel.ID))
+		}
+		channels[channel.ID], numbers[channel.PhoneNumberID] = true, true
+		if err := channel.validate(apps); err != nil {
+			errs = append(errs, fmt.Errorf("channel %q: %w", channel.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pathSafe is what may stand in a URL's path as it is.
+var pathSafe = regexp.MustCompile(`^[0-9A-Za-z_-][0-9A-Za-z_.-]{0,127}$`)
+
+// headerSafe is what a token may be made of, to stand in a header.
+var headerSafe = regexp.MustCompile(`^[!-~]+$`)
+
+func (a App) validate() error {
+	var errs []error
+	if !pathSafe.MatchString(string(a.ID)) {
+		errs = append(errs, errors.New("id must be 1 to 128 letters, digits, dots, dashes and underscores"))
+	}
+	if a.VerifyToken == "" {
+		errs = append(errs, errors.New("verify_token must not be empty"))
+	}
+	if n := len(a.AppSecrets); n < 1 || n > MaxAppSecrets {
+		errs = append(errs, fmt.Errorf("app_secrets has %d, want 1 or %d", n, MaxAppSecrets))
+	}
+	for _, secret := range a.AppSecrets {
+		if secret == "" {
+			errs = append(errs, errors.New("app_secrets must not be empty strings"))
+		}
+	}
+	if err := checkBaseURL(a.GraphBaseURL); err != nil {
+		errs = append(errs, fmt.Errorf("graph_base_url: %w", err))
+	}
+	if !pathSafe.MatchString(a.GraphVersion) {
+		errs = append(errs, errors.New("graph_version must be one element of a path"))
+	}
+	return errors.Join(errs...)
+}
+
+func checkBaseURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return errors.New("is not a URL") // the parser's own text repeats the input
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("must be an http or https URL with a host")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("must have no user, query or fragment")
+	}
+	return nil
+}
+
+func (c Channel) validate(apps map[AppID]bool) error {
+	var errs []error
+	if c.ID == "" || c.Workspace == "" {
+		errs = append(errs, errors.New("id and workspace must not be empty"))
+	}
+	if !apps[c.App] {
+		errs = append(errs, fmt.Errorf("app %q is not configured", c.App))
+	}
+	if !pathSafe.MatchString(string(c.PhoneNumberID)) {
+		errs = append(errs, errors.New("phone_number_id must be 1 to 128 letters, digits, dots, dashes and underscores"))
+	}
+	if !headerSafe.MatchString(string(c.AccessToken)) {
+		errs = append(errs, errors.New("access_token must be visible ASCII, and not empty"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,119 @@
+package whatsapp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+const (
+	// GraphTimeout bounds one request, from dialling to the answer's last byte.
+	// It must stay below engine.AttemptTimeout: the outcome has to be told
+	// before it counts as unknown.
+	GraphTimeout = 20 * time.Second
+
+	graphDialTimeout      = 5 * time.Second
+	graphTLSTimeout       = 5 * time.Second
+	graphHeaderTimeout    = 15 * time.Second
+	graphIdleTimeout      = 30 * time.Second // shorter than a server's, lest it closes under a request
+	graphKeepAlive        = 15 * time.Second
+	graphMaxConns         = 512 // per host; who finds none free waits, surely unsent
+	graphMaxIdleConns     = 128
+	graphMaxAnswerBytes   = 1 << 20
+	graphMaxAnswerHeaders = 64 << 10
+
+	// graphLogInterval paces the log of failures: an outage fails every send.
+	graphLogInterval = 10 * time.Second
+)
+
+// Graph is the client of the Graph API. It keeps connections, and nothing of
+// what it sends. All methods are safe for concurrent use.
+type Graph struct {
+	channels  map[engine.ChannelID]graphChannel // fixed by NewGraph
+	client    *http.Client
+	transport *http.Transport
+	logger    *slog.Logger
+	metrics   *Metrics
+	failures  rate.Sometimes
+	draw      func(time.Duration) time.Duration // replaced by tests
+}
+
+type graphChannel struct {
+	messagesURL   string
+	authorization string
+}
+
+// NewGraph makes the client of all of config's channels. It connects to nothing
+// before the first send.
+func NewGraph(config Config, logger *slog.Logger, metrics *Metrics) (*Graph, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("configure the Graph client: %w", err)
+	}
+	transport := newGraphTransport()
+	g := &Graph{
+		channels:  make(map[engine.ChannelID]graphChannel, len(config.Channels)),
+		transport: transport,
+		client: &http.Client{
+			Transport: transport,
+			// A redirected POST would carry the token elsewhere, or come as a GET.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		logger:   logger,
+		metrics:  metrics,
+		failures: rate.Sometimes{First: 1, Interval: graphLogInterval},
+		draw:     rand.N[time.Duration],
+	}
+	apps := make(map[AppID]App, len(config.Apps))
+	for _, app := range config.withDefaults().Apps {
+		apps[app.ID] = app
+	}
+	for _, channel := range config.Channels {
+		app := apps[channel.App]
+		address, err := url.JoinPath(app.GraphBaseURL, app.GraphVersion, string(channel.PhoneNumberID), "messages")
+		if err != nil {
+			return nil, fmt.Errorf("configure the Graph client: channel %q: %w", channel.ID, err)
+		}
+		g.channels[channel.ID] = graphChannel{address, "Bearer " + string(channel.AccessToken)}
+	}
+	return g, nil
+}
+
+// Close lets go of idle connections. Sends in flight go on.
+func (g *Graph) Close() { g.transport.CloseIdleConnections() }
+
+// newGraphTransport speaks HTTP/1.1 alone: there a connection that breaks
+// leaves one send unknown; over HTTP/2 it would be all that are in flight.
+func newGraphTransport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	dialer := &net.Dialer{Timeout: graphDialTimeout, KeepAlive: graphKeepAlive}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    graphTLSTimeout,
+		ResponseHeaderTimeout:  graphHeaderTimeout,
+		IdleConnTimeout:        graphIdleTimeout,
+		MaxIdleConns:           graphMaxIdleConns,
+		MaxIdleConnsPerHost:    graphMaxIdleConns,
+		MaxConnsPerHost:        graphMaxConns,
+		MaxResponseHeaderBytes: graphMaxAnswerHeaders,
+		DisableCompression:     true, // what is read is bounded as it comes
+		Protocols:              protocols,
+	}
+}
+
+// logFailure tells of a send that failed for another reason than its message.
+func (g *Graph) logFailure(ctx context.Context, channel engine.ChannelID, text string, attribute slog.Attr) {
+	g.failures.Do(func() {
+		g.logger.LogAttrs(ctx, slog.LevelWarn, text, slog.String("channel", string(channel)), attribute)
+	})
+}

@@ -1,0 +1,111 @@
+package whatsapp
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// nativeBucketFactor is the resolution of native histograms: 10 % wide buckets.
+// The classic ones stand beside them.
+const nativeBucketFactor = 1.1
+
+// Metrics are those of one Webhook and one Graph. No label's value comes from
+// what Meta delivers or answers: each is one of a list, or a configured channel.
+type Metrics struct {
+	ackDuration        *prometheus.HistogramVec
+	events             *prometheus.CounterVec
+	fields             *prometheus.CounterVec
+	oddities           *prometheus.CounterVec
+	refused            *prometheus.CounterVec
+	undurable          *prometheus.CounterVec
+	lastEvent          *prometheus.GaugeVec
+	inflightBytes      prometheus.Gauge
+	inflightDeliveries prometheus.Gauge
+
+	graphRequests *prometheus.CounterVec
+	graphDuration *prometheus.HistogramVec
+	graphPauses   *prometheus.CounterVec
+}
+
+// NewMetrics registers the package's metrics; with a nil registerer they count
+// unseen.
+func NewMetrics(registerer prometheus.Registerer) *Metrics {
+	factory := promauto.With(registerer)
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return factory.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return factory.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name: name, Help: help, Buckets: buckets, NativeHistogramBucketFactor: nativeBucketFactor,
+			NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
+		}, labels)
+	}
+	return &Metrics{
+		// Meta asks for a median of at most 250 ms and under 1 % over 1 s.
+		ackDuration: histogram("intervene_webhook_ack_duration_seconds",
+			"From a webhook request's first byte to its answer, by how it was answered.",
+			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20}, "outcome"),
+		events: counter("intervene_webhook_events_total",
+			"Messages and statuses of configured channels, redeliveries included, by kind.", "kind"),
+		fields: counter("intervene_webhook_fields_total",
+			"Changes of other webhook fields than messages, by field.", "field"),
+		oddities: counter("intervene_webhook_oddities_total",
+			"What signed webhooks held and was not taken in, or only in part; reason unknown_channel counts items of numbers that are not configured.", "kind", "reason"),
+		refused: counter("intervene_webhook_items_refused_total",
+			"Items that were refused for good and are not asked for again, by code.", "code"),
+		undurable: counter("intervene_webhook_items_undurable_total",
+			"Items that could not be made durable, so that their webhook was answered 503, by code.", "code"),
+		lastEvent: factory.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_webhook_last_event_timestamp_seconds",
+			Help: "When a signed webhook last held something of the channel.",
+		}, []string{"channel"}),
+		inflightBytes: gauge("intervene_webhook_inflight_bytes",
+			"Bytes of webhook bodies held in memory."),
+		inflightDeliveries: gauge("intervene_webhook_inflight_deliveries",
+			"Signed webhooks that are not answered yet."),
+		graphRequests: counter("intervene_graph_requests_total",
+			"Requests to the Graph API, by operation, outcome and the error's code.", "operation", "outcome", "code"),
+		graphDuration: histogram("intervene_graph_request_duration_seconds",
+			"Duration of requests to the Graph API, by operation.",
+			[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20}, "operation"),
+		graphPauses: counter("intervene_graph_pauses_total",
+			"Sends put off because Meta refuses the whole channel: its token, its account or its number needs an operator.", "channel"),
+	}
+}
+
+func (m *Metrics) ack(answer ack, took time.Duration) {
+	m.ackDuration.WithLabelValues(string(answer)).Observe(took.Seconds())
+}
+
+// delivered counts what one signed POST held.
+func (m *Metrics) delivered(d delivery, now time.Time) {
+	for kind, n := range d.events {
+		m.events.WithLabelValues(string(kind)).Add(float64(n))
+	}
+	for field, n := range d.fields {
+		m.fields.WithLabelValues(field).Add(float64(n))
+	}
+	for what, n := range d.oddities {
+		m.oddities.WithLabelValues(string(what.kind), string(what.reason)).Add(float64(n))
+	}
+	for channel := range d.channels {
+		m.lastEvent.WithLabelValues(string(channel)).Set(float64(now.UnixMilli()) / 1000)
+	}
+}
+
+// graphOperation is what was asked of the Graph API.
+type graphOperation string
+
+const operationSend graphOperation = "send"
+
+func (m *Metrics) graphRequest(operation graphOperation, state engine.DeliveryState, code string, took time.Duration) {
+	m.graphRequests.WithLabelValues(string(operation), state.String(), code).Inc()
+	m.graphDuration.WithLabelValues(string(operation)).Observe(took.Seconds())
+}

@@ -1,0 +1,217 @@
+package whatsapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// WebhookPattern is where a [Webhook] is mounted on an [http.ServeMux].
+const WebhookPattern = "/webhooks/whatsapp/{app}"
+
+const (
+	// WebhookTimeout bounds the wait for the Inbox. Meta gives up sooner or
+	// later and delivers again.
+	WebhookTimeout = 20 * time.Second
+	// BodyTimeout bounds the reading of one body.
+	BodyTimeout = 10 * time.Second
+	// MaxChallengeBytes bounds what a handshake makes us echo.
+	MaxChallengeBytes = 256
+
+	retryAfterSeconds = "2"
+)
+
+// Webhook is the handler that Meta delivers to. It keeps nothing between two
+// requests. All methods are safe for concurrent use.
+type Webhook struct {
+	apps       map[AppID]*webhookApp // fixed by NewWebhook
+	inbox      Inbox
+	logger     *slog.Logger
+	metrics    *Metrics
+	bytes      budget
+	deliveries budget
+}
+
+// webhookApp is one app with the channels whose items count under its secrets.
+type webhookApp struct {
+	App
+	channels map[PhoneNumberID]Channel
+}
+
+// NewWebhook makes the handler of all of config's apps.
+func NewWebhook(config Config, inbox Inbox, logger *slog.Logger, metrics *Metrics) (*Webhook, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("configure the webhook: %w", err)
+	}
+	h := &Webhook{
+		apps:       make(map[AppID]*webhookApp, len(config.Apps)),
+		inbox:      inbox,
+		logger:     logger,
+		metrics:    metrics,
+		bytes:      budget{limit: MaxInflightBytes, gauge: metrics.inflightBytes},
+		deliveries: budget{limit: MaxInflightDeliveries, gauge: metrics.inflightDeliveries},
+	}
+	for _, app := range config.Apps {
+		h.apps[app.ID] = &webhookApp{App: app, channels: make(map[PhoneNumberID]Channel)}
+	}
+	for _, channel := range config.Channels {
+		h.apps[channel.App].channels[channel.PhoneNumberID] = channel
+	}
+	return h, nil
+}
+
+// ServeHTTP answers a handshake or a delivery for the app that the path names.
+func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	answer := h.serve(w, r)
+	h.metrics.ack(answer, time.Since(start))
+}
+
+func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) ack {
+	app, ok := h.apps[AppID(r.PathValue("app"))]
+	switch {
+	case !ok:
+		return refuse(w, ackNotFound)
+	case r.Method == http.MethodGet:
+		return app.handshake(w, r)
+	case r.Method == http.MethodPost:
+		return h.deliver(w, r, app)
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		return refuse(w, ackMethodNotAllowed)
+	}
+}
+
+// handshake proves to Meta that this is the webhook that was registered. The
+// challenge is the caller's own text: it goes back as plain text only.
+func (a *webhookApp) handshake(w http.ResponseWriter, r *http.Request) ack {
+	query := r.URL.Query()
+	if query.Get("hub.mode") != "subscribe" || !sameToken(a.VerifyToken, query.Get("hub.verify_token")) {
+		return refuse(w, ackForbidden)
+	}
+	challenge := query.Get("hub.challenge")
+	if challenge == "" || len(challenge) > MaxChallengeBytes {
+		return refuse(w, ackBadRequest)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if _, err := io.WriteString(w, challenge); err != nil {
+		return ackHungUp
+	}
+	return ackHandshake
+}
+
+// deliver reads, verifies, parses and hands over, in that order. Nothing of a
+// body is looked at before its signature fits.
+func (h *Webhook) deliver(w http.ResponseWriter, r *http.Request, app *webhookApp) ack {
+	body, held, err := h.read(w, r)
+	defer h.bytes.give(held)
+	switch {
+	case errors.Is(err, errTooLarge):
+		w.Header().Set("Connection", "close") // the rest of it is not read
+		return refuse(w, ackTooLarge)
+	case errors.Is(err, errFull):
+		w.Header().Set("Connection", "close")
+		return refuse(w, ackUnavailable)
+	case err != nil:
+		return refuse(w, ackHungUp)
+	case !signedBy(app.AppSecrets, r.Header.Get(signatureHeader), body):
+		return refuse(w, ackUnauthorized)
+	}
+	if !h.deliveries.take(1) {
+		return refuse(w, ackUnavailable)
+	}
+	defer h.deliveries.give(1)
+
+	d, err := parse(body, app.channels)
+	if err != nil {
+		return refuse(w, ackBadRequest)
+	}
+	h.metrics.delivered(d, time.Now())
+	h.logOddities(r.Context(), app.ID, d)
+	if !h.receive(r.Context(), app.ID, d.items) {
+		return refuse(w, ackUnavailable)
+	}
+	w.WriteHeader(http.StatusOK)
+	return ackOK
+}
+
+// read reads the body within BodyTimeout. The deadline needs no lifting: past it
+// the server ends the request's context, on which nothing here rests, and it
+// sets another before the next request.
+func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, held int64, err error) {
+	// A writer that knows no deadlines has an owner who bounds the reading.
+	deadline := time.Now().Add(BodyTimeout)
+	if err := http.NewResponseController(w).SetReadDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, 0, fmt.Errorf("set the body's deadline: %w", err)
+	}
+	return readBody(r.Body, &h.bytes)
+}
+
+// receive reports whether all of items are settled, so that Meta need not
+// deliver them again.
+//
+// It does not stop when the client hangs up. Stopping would do no harm, for
+// what is durable is recognised when it comes again; but clients hang up when
+// we are slow, and to drop work half-done, only to be sent it again, makes that
+// worse. WebhookTimeout and MaxInflightDeliveries bound what goes on unheard.
+func (h *Webhook) receive(ctx context.Context, app AppID, items []engine.Inbound) bool {
+	if len(items) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), WebhookTimeout)
+	defer cancel()
+	errs := h.inbox.Receive(ctx, items)
+	if len(errs) != len(items) {
+		panic(fmt.Sprintf("inbox answered %d errors for %d items", len(errs), len(items)))
+	}
+	all := true
+	refusals := make(map[engine.Code]int)
+	failures := make(map[engine.Code]int)
+	for _, err := range errs {
+		switch {
+		case refused(err):
+			refusals[engine.CodeOf(err)]++
+		case !settled(err):
+			failures[engine.CodeOf(err)]++
+			all = false
+		}
+	}
+	for code, n := range refusals {
+		h.metrics.refused.WithLabelValues(code.String()).Add(float64(n))
+		h.logger.LogAttrs(ctx, slog.LevelWarn, "webhook items refused for good",
+			slog.String("app", string(app)), slog.String("code", code.String()), slog.Int("items", n))
+	}
+	for code, n := range failures {
+		h.metrics.undurable.WithLabelValues(code.String()).Add(float64(n))
+	}
+	return all
+}
+
+// logOddities keeps a record, without content, of what was not taken in.
+func (h *Webhook) logOddities(ctx context.Context, app AppID, d delivery) {
+	for what, n := range d.oddities {
+		h.logger.LogAttrs(ctx, slog.LevelWarn, "webhook item not taken in",
+			slog.String("app", string(app)), slog.String("kind", string(what.kind)), slog.String("reason", string(what.reason)), slog.Int("items", n))
+	}
+	for field, n := range d.fields {
+		h.logger.LogAttrs(ctx, slog.LevelInfo, "webhook field recorded",
+			slog.String("app", string(app)), slog.String("field", field), slog.Int("changes", n))
+	}
+}
+
+// refuse answers with no more than the status's own text.
+func refuse(w http.ResponseWriter, answer ack) ack {
+	status := answer.status()
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfterSeconds)
+	}
+	http.Error(w, http.StatusText(status), status)
+	return answer
+}
