@@ -1,9 +1,34 @@
 package engine
 
+import (
+	"bytes"
+	"slices"
+)
+
 // BoardRow is one conversation's place on a board.
 type BoardRow struct {
 	Conversation ConversationID
 	Index        Index
+}
+
+// BoardLess is the order of a column: the oldest request or hold first, in
+// Active and History the newest activity first; ties by ID.
+func BoardLess(column Column) func(a, b BoardRow) bool {
+	newestFirst := column == Active || column == History
+	return func(a, b BoardRow) bool {
+		if a.Index.Order != b.Index.Order {
+			return (a.Index.Order < b.Index.Order) != newestFirst
+		}
+		return bytes.Compare(a.Conversation[:], b.Conversation[:]) < 0
+	}
+}
+
+// Admits reports whether a board with this filter shows i.
+func (f BoardFilter) Admits(i *Index) bool {
+	return (f.Holder == "" || i.Holder == f.Holder) &&
+		(!f.Unassigned || i.Holder == "") &&
+		(f.Channel == "" || i.Channel == f.Channel) &&
+		(f.Tag == "" || slices.Contains(i.TagList(), f.Tag))
 }
 
 // BoardFilter says which conversations a board shows; zero fields do not narrow.
@@ -28,13 +53,18 @@ type BoardQuery struct {
 }
 
 // BoardUpdate is what changed on a board since the update before. The first is
-// a snapshot, unless it was asked to resume. One that holds nothing says that
-// the board stands still.
+// a snapshot, unless it was asked to resume; a later snapshot replaces
+// everything. Counters are nil when they did not change.
 type BoardUpdate struct {
 	Snapshot bool
 	Upserts  []Card
 	Removed  []BoardRemoval
 	Counters []ColumnCounter
+}
+
+// Empty reports that u tells nothing.
+func (u *BoardUpdate) Empty() bool {
+	return !u.Snapshot && len(u.Upserts) == 0 && len(u.Removed) == 0 && u.Counters == nil
 }
 
 // BoardRemoval says that a card left the window, as of its version.

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,6 +37,15 @@ func (c *Conversation) Card() Card {
 		Cause: c.Cause, Reason: c.Reason,
 		RequestedAt: c.RequestedAt, Since: c.Since, LastActivity: c.LastActivity, WindowExpiresAt: c.WindowEnd(),
 	}
+}
+
+// SameFace reports whether a and b show the same: a change of version alone is
+// no change of a board.
+func (a *Card) SameFace(b *Card) bool {
+	x, y := *a, *b
+	x.Version, y.Version = 0, 0
+	x.Tags, y.Tags = nil, nil
+	return reflect.DeepEqual(x, y) && slices.Equal(a.Tags, b.Tags)
 }
 
 // DueKind is a sort of work that a conversation waits for. The numbers are on

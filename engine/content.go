@@ -41,14 +41,7 @@ func (c Content) Preview() string {
 	if utf8.RuneCountInString(text) <= PreviewRunes {
 		return text
 	}
-	runes := 0
-	for i := range text {
-		if runes == PreviewRunes-1 {
-			return text[:i] + "…"
-		}
-		runes++
-	}
-	return text
+	return string([]rune(text)[:PreviewRunes-1]) + "…"
 }
 
 // MaxTextRunes is WhatsApp's limit of a text message's body

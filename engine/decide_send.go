@@ -11,7 +11,7 @@ func (d *decision) attemptSend() error {
 	case head.State == Attempted:
 		// Nobody reported back: the process died, or the answer is lost.
 		d.emit(DeliveryChanged{Send: head.Version, State: Unknown, Attempt: head.Attempt})
-	case head.By == Bot && c.Column == Intervened:
+	case c.overtaken(head):
 		d.emit(DeliveryChanged{Send: head.Version, State: Discarded, Attempt: head.Attempt})
 	case !c.WindowOpen(d.now):
 		d.emit(DeliveryChanged{Send: head.Version, State: Rejected, Attempt: head.Attempt, Error: ErrorWindowClosed})
@@ -20,6 +20,10 @@ func (d *decision) attemptSend() error {
 	}
 	return nil
 }
+
+// overtaken reports whether a person took the word after the bot said s: it is
+// not attempted any more, not even once the bot has the word again.
+func (c *Conversation) overtaken(s Send) bool { return s.By == Bot && s.Version < c.HeldFrom }
 
 // ErrorWindowClosed is WhatsApp's code for a free message outside the window
 // (developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes), used
@@ -40,8 +44,8 @@ func (d *decision) recordAttempt(b RecordAttempt) error {
 			d.emit(change)
 		}
 		return nil
-	case r.State == Queued && d.c.Column == Intervened && d.c.Sends[0].By == Bot:
-		change.State = Discarded // a person has the word now
+	case r.State == Queued && d.c.overtaken(d.c.Sends[0]):
+		change.State = Discarded
 	case r.State == Queued && b.Attempt >= MaxAttempts:
 		change.State = Rejected
 	case r.State == Queued:
