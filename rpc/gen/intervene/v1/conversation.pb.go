@@ -1295,13 +1295,13 @@ func (x *DeliveryChange) GetErrorCode() int32 {
 	return 0
 }
 
-// HandOver says that the conversation changed column or holder.
+// HandOver says that the conversation changed column or holder. The Card that
+// follows has the epoch.
 type HandOver struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where it stands from here on.
 	Column        Column `protobuf:"varint,1,opt,name=column,proto3,enum=intervene.v1.Column" json:"column,omitempty"`
 	Cause         Cause  `protobuf:"varint,2,opt,name=cause,proto3,enum=intervene.v1.Cause" json:"cause,omitempty"`
-	Epoch         uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	HolderAgentId string `protobuf:"bytes,4,opt,name=holder_agent_id,json=holderAgentId,proto3" json:"holder_agent_id,omitempty"`
 	// Free text of the requester; empty for all other causes.
 	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1351,13 +1351,6 @@ func (x *HandOver) GetCause() Cause {
 		return x.Cause
 	}
 	return Cause_CAUSE_UNSPECIFIED
-}
-
-func (x *HandOver) GetEpoch() uint64 {
-	if x != nil {
-		return x.Epoch
-	}
-	return 0
 }
 
 func (x *HandOver) GetHolderAgentId() string {
@@ -1615,13 +1608,12 @@ const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x122\n" +
 	"\bdelivery\x18\x02 \x01(\x0e2\x16.intervene.v1.DeliveryR\bdelivery\x12\x1d\n" +
 	"\n" +
-	"error_code\x18\x03 \x01(\x05R\terrorCode\"\xb9\x01\n" +
+	"error_code\x18\x03 \x01(\x05R\terrorCode\"\xa9\x01\n" +
 	"\bHandOver\x12,\n" +
 	"\x06column\x18\x01 \x01(\x0e2\x14.intervene.v1.ColumnR\x06column\x12)\n" +
-	"\x05cause\x18\x02 \x01(\x0e2\x13.intervene.v1.CauseR\x05cause\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12&\n" +
+	"\x05cause\x18\x02 \x01(\x0e2\x13.intervene.v1.CauseR\x05cause\x12&\n" +
 	"\x0fholder_agent_id\x18\x04 \x01(\tR\rholderAgentId\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x1a\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reasonJ\x04\b\x03\x10\x04\"\x1a\n" +
 	"\x04Note\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\tR\x04body\" \n" +
 	"\n" +

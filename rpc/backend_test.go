@@ -1,0 +1,319 @@
+package rpc
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// memory is a backend of the real engine over maps: nothing in it is durable,
+// all of it is decided as in production.
+type memory struct {
+	policy engine.Policy
+	// before is asked first by Do, and answers in its place unless nil.
+	before func(engine.ConversationID, engine.Command) error
+
+	mu            sync.Mutex
+	conversations map[engine.ConversationID]*engine.Conversation
+	events        map[engine.ConversationID][]engine.Event
+	changed       chan struct{} // closed and replaced by every change
+	rebuilt       int           // how often the board was rebuilt
+	watches       int           // that have not returned
+	made          byte
+}
+
+var (
+	_ Commands      = (*memory)(nil)
+	_ Conversations = (*memory)(nil)
+	_ Boards        = (*memory)(nil)
+)
+
+func newMemory() *memory {
+	return &memory{
+		conversations: make(map[engine.ConversationID]*engine.Conversation),
+		events:        make(map[engine.ConversationID][]engine.Event),
+		changed:       make(chan struct{}),
+	}
+}
+
+// open makes a conversation of ws by a message of its customer.
+func (m *memory) open(ws engine.WorkspaceID) engine.ConversationID {
+	m.mu.Lock()
+	m.made++
+	id := engine.NewConversationID(1, [14]byte{m.made, 0xee})
+	m.conversations[id] = &engine.Conversation{ID: id}
+	m.mu.Unlock()
+	m.receive(ws, id, "hello")
+	return id
+}
+
+func (m *memory) receive(ws engine.WorkspaceID, id engine.ConversationID, text string) {
+	m.must(id, engine.Command{
+		Workspace: ws, By: engine.Party{Kind: engine.Customer},
+		Body: engine.Receive{
+			Channel: "main", Contact: engine.Contact{Name: "Nia", WaID: "15550100"},
+			External: text, SentAt: engine.InstantOf(time.Now()), Content: engine.Content{Kind: engine.ContentText, Text: text},
+		},
+	})
+}
+
+// move gives commands of the supervisor Sam, such as intervene.
+func (m *memory) move(ws engine.WorkspaceID, id engine.ConversationID, bodies ...engine.CommandBody) {
+	for _, body := range bodies {
+		m.must(id, engine.Command{Workspace: ws, By: engine.Party{Kind: engine.Supervisor, ID: "sam"}, Body: body})
+	}
+}
+
+func (m *memory) must(id engine.ConversationID, cmd engine.Command) {
+	if _, err := m.Do(context.Background(), id, cmd); err != nil {
+		panic(err)
+	}
+}
+
+func (m *memory) Do(ctx context.Context, id engine.ConversationID, cmd engine.Command) (engine.Receipt, error) {
+	if m.before != nil {
+		if err := m.before(id, cmd); err != nil {
+			return engine.Receipt{}, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return engine.Receipt{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.conversations[id]
+	if !ok {
+		return engine.Receipt{}, &engine.Error{Code: engine.CodeNotFound}
+	}
+	events, err := engine.Decide(c, cmd, m.policy, engine.InstantOf(time.Now()))
+	for i := range events {
+		c.Apply(&events[i])
+	}
+	m.events[id] = append(m.events[id], events...)
+	if len(events) > 0 {
+		m.announce()
+	}
+	if err != nil {
+		return engine.Receipt{}, err
+	}
+	receipt := engine.Receipt{Card: c.Card(), Version: c.Version}
+	if first, repeated := c.Outcome(cmd.ID); repeated {
+		receipt.Version = first.Version
+	}
+	return receipt, nil
+}
+
+// announce is called with mu held.
+func (m *memory) announce() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// rebuild makes every board send a snapshot.
+func (m *memory) rebuild() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rebuilt++
+	m.announce()
+}
+
+func (m *memory) Card(id engine.ConversationID) (engine.Card, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.conversations[id]
+	if !ok {
+		return engine.Card{}, &engine.Error{Code: engine.CodeNotFound}
+	}
+	return c.Card(), nil
+}
+
+func (m *memory) Messages(id engine.ConversationID, before uint64, limit int) ([]engine.Message, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var messages []engine.Message
+	for _, e := range slices.Backward(m.events[id]) {
+		if e.IsMessage() && (before == 0 || e.Version < before) && len(messages) < limit {
+			messages = append(messages, m.message(id, e))
+		}
+	}
+	return messages, nil
+}
+
+func (m *memory) Message(id engine.MessageID) (engine.Message, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	events := m.events[id.Conversation]
+	if id.Version == 0 || id.Version > uint64(len(events)) || !events[id.Version-1].IsMessage() {
+		return engine.Message{}, &engine.Error{Code: engine.CodeNotFound}
+	}
+	return m.message(id.Conversation, events[id.Version-1]), nil
+}
+
+func (m *memory) message(id engine.ConversationID, e engine.Event) engine.Message {
+	message := engine.Message{ID: engine.MessageID{Conversation: id, Version: e.Version}, Event: e}
+	if e.Body.Kind() == engine.KindMessageQueued {
+		message.Delivery.State = engine.Queued
+	}
+	for _, later := range m.events[id] {
+		if change, ok := later.Body.(engine.DeliveryChanged); ok && change.Send == e.Version {
+			message.Delivery = message.Delivery.Fold(change, later.At)
+		}
+	}
+	return message
+}
+
+func compareRows(column engine.Column) func(a, b engine.BoardRow) int {
+	less := engine.BoardLess(column)
+	return func(a, b engine.BoardRow) int {
+		switch {
+		case less(a, b):
+			return -1
+		case less(b, a):
+			return 1
+		}
+		return 0
+	}
+}
+
+func (m *memory) BoardPage(ws engine.WorkspaceID, column engine.Column, after engine.BoardRow, limit int) ([]engine.BoardRow, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rows := m.rows(ws, column, engine.BoardFilter{})
+	if !after.Conversation.IsZero() {
+		rows = slices.DeleteFunc(rows, func(r engine.BoardRow) bool { return compareRows(column)(r, after) <= 0 })
+	}
+	return rows[:min(limit, len(rows))], nil
+}
+
+func (m *memory) rows(ws engine.WorkspaceID, column engine.Column, f engine.BoardFilter) []engine.BoardRow {
+	var rows []engine.BoardRow
+	for id, c := range m.conversations {
+		i := c.Index()
+		if i.Workspace != ws || i.Column != column || !f.Admits(&i) {
+			continue
+		}
+		rows = append(rows, engine.BoardRow{Conversation: id, Index: i})
+	}
+	slices.SortFunc(rows, compareRows(column))
+	return rows
+}
+
+func (m *memory) Counters(ws engine.WorkspaceID) []engine.ColumnCounter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counters(ws)
+}
+
+func (m *memory) counters(ws engine.WorkspaceID) []engine.ColumnCounter {
+	var counters []engine.ColumnCounter
+	for _, column := range engine.BoardColumns {
+		counter := engine.ColumnCounter{Column: column}
+		for _, row := range m.rows(ws, column, engine.BoardFilter{}) {
+			counter.Conversations++
+			if row.Index.Unread > 0 {
+				counter.Unread++
+			}
+			if at := row.Index.WaitingSince; at != 0 && (counter.OldestWaiting == 0 || at < counter.OldestWaiting) {
+				counter.OldestWaiting = at
+			}
+		}
+		counters = append(counters, counter)
+	}
+	return counters
+}
+
+// view is the cards in q's windows.
+func (m *memory) view(q *engine.BoardQuery) map[engine.ConversationID]engine.Card {
+	cards := make(map[engine.ConversationID]engine.Card)
+	for _, column := range q.Columns {
+		rows := m.rows(q.Workspace, column, q.Filter)
+		for _, row := range rows[:min(q.Window, len(rows))] {
+			cards[row.Conversation] = m.conversations[row.Conversation].Card()
+		}
+	}
+	return cards
+}
+
+func (m *memory) WatchBoard(ctx context.Context, q engine.BoardQuery, update func(engine.BoardUpdate) error) error {
+	m.mu.Lock()
+	m.watches++
+	known, snapshot, rebuilt := maps.Clone(q.Known), !q.Resume, m.rebuilt
+	m.mu.Unlock()
+	defer m.watchEnded()
+	for {
+		m.mu.Lock()
+		changed := m.changed
+		u := engine.BoardUpdate{Snapshot: snapshot || m.rebuilt != rebuilt, Counters: m.counters(q.Workspace)}
+		rebuilt = m.rebuilt
+		view := m.view(&q)
+		for id, card := range view {
+			if version, ok := known[id]; u.Snapshot || !ok || version < card.Version {
+				u.Upserts = append(u.Upserts, card)
+			}
+		}
+		for id := range known {
+			if _, ok := view[id]; !ok && !u.Snapshot {
+				u.Removed = append(u.Removed, engine.BoardRemoval{Conversation: id, Version: m.conversations[id].Version})
+			}
+		}
+		m.mu.Unlock()
+		if err := update(u); err != nil {
+			return err
+		}
+		snapshot, known = false, make(map[engine.ConversationID]uint64)
+		for id, card := range view {
+			known[id] = card.Version
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (m *memory) watchEnded() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watches--
+}
+
+func (m *memory) watching() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.watches
+}
+
+func (m *memory) WatchConversation(ctx context.Context, ws engine.WorkspaceID, id engine.ConversationID, after uint64,
+	update func(engine.Card, []engine.Event) error,
+) error {
+	m.mu.Lock()
+	m.watches++
+	m.mu.Unlock()
+	defer m.watchEnded()
+	for first := true; ; first = false {
+		m.mu.Lock()
+		c, changed := m.conversations[id], m.changed
+		if c == nil || c.Workspace != ws {
+			m.mu.Unlock()
+			return &engine.Error{Code: engine.CodeNotFound}
+		}
+		card, events := c.Card(), slices.Clone(m.events[id][after:])
+		m.mu.Unlock()
+		after += uint64(len(events))
+		if first || len(events) > 0 {
+			if err := update(card, events); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

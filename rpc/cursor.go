@@ -1,0 +1,118 @@
+package rpc
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// cursorKey authenticates what callers carry from one call to the next. A
+// cursor grants nothing: the key is there so that one of another journal,
+// workspace or list is noticed instead of misread, and follows from the
+// journal's identity alone, so that cursors outlive restarts.
+type cursorKey [sha256.Size]byte
+
+const (
+	// cursorVersion begins every cursor: another layout takes another number.
+	cursorVersion  = 1
+	cursorMACBytes = 16
+)
+
+func newCursorKey(journal [16]byte) cursorKey {
+	return sha256.Sum256(append([]byte("intervene cursor "), journal[:]...))
+}
+
+// mac is over parts, each with its length, so that no two lists are alike.
+func (k cursorKey) mac(parts ...[]byte) []byte {
+	h := hmac.New(sha256.New, k[:])
+	var size [8]byte
+	for _, part := range parts {
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		h.Write(size[:])
+		h.Write(part)
+	}
+	return h.Sum(nil)[:cursorMACBytes]
+}
+
+// resumeToken names the journal and everything of q that shapes a board. The
+// position is in the versions that the caller knows, not in the token.
+func (k cursorKey) resumeToken(q *engine.BoardQuery) []byte {
+	columns := make([]byte, len(q.Columns))
+	for i, c := range q.Columns {
+		columns[i] = byte(c)
+	}
+	var unassigned byte
+	if q.Filter.Unassigned {
+		unassigned = 1
+	}
+	mac := k.mac([]byte("board"), []byte(q.Workspace), columns, []byte(q.Filter.Holder), []byte{unassigned},
+		[]byte(q.Filter.Channel), []byte(q.Filter.Tag), binary.BigEndian.AppendUint32(nil, uint32(q.Window)))
+	return append([]byte{cursorVersion}, mac...)
+}
+
+// resumes reports whether token is q's.
+func (k cursorKey) resumes(token []byte, q *engine.BoardQuery) bool {
+	return hmac.Equal(token, k.resumeToken(q))
+}
+
+// pageToken seals position, which is a place in list and nowhere else.
+func (k cursorKey) pageToken(position []byte, list ...[]byte) string {
+	token := append([]byte{cursorVersion}, position...)
+	token = append(token, k.mac(append(list, position)...)...)
+	return base64.RawURLEncoding.EncodeToString(token)
+}
+
+// position is what pageToken sealed for list, or false.
+func (k cursorKey) position(token string, size int, list ...[]byte) ([]byte, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(raw) != 1+size+cursorMACBytes || raw[0] != cursorVersion {
+		return nil, false
+	}
+	position := raw[1 : 1+size]
+	return position, hmac.Equal(raw[1+size:], k.mac(append(list, position)...))
+}
+
+// A place in a column: the order, then the conversation.
+const rowBytes = 8 + len(engine.ConversationID{})
+
+func (k cursorKey) rowToken(ws engine.WorkspaceID, column engine.Column, row engine.BoardRow) string {
+	position := binary.BigEndian.AppendUint64(nil, uint64(row.Index.Order))
+	position = append(position, row.Conversation[:]...)
+	return k.pageToken(position, columnList(ws, column)...)
+}
+
+func (k cursorKey) row(token string, ws engine.WorkspaceID, column engine.Column) (engine.BoardRow, bool) {
+	position, ok := k.position(token, rowBytes, columnList(ws, column)...)
+	if !ok {
+		return engine.BoardRow{}, false
+	}
+	row := engine.BoardRow{Conversation: engine.ConversationID(position[8:])}
+	row.Index.Order = engine.Instant(binary.BigEndian.Uint64(position))
+	return row, true
+}
+
+func columnList(ws engine.WorkspaceID, column engine.Column) [][]byte {
+	return [][]byte{[]byte("column"), []byte(ws), {byte(column)}}
+}
+
+// A place in a conversation: the version of a message.
+const versionBytes = 8
+
+func (k cursorKey) versionToken(id engine.ConversationID, version uint64) string {
+	return k.pageToken(binary.BigEndian.AppendUint64(nil, version), messageList(id)...)
+}
+
+func (k cursorKey) version(token string, id engine.ConversationID) (uint64, bool) {
+	position, ok := k.position(token, versionBytes, messageList(id)...)
+	if !ok {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(position), true
+}
+
+func messageList(id engine.ConversationID) [][]byte {
+	return [][]byte{[]byte("messages"), id[:]}
+}

@@ -1,0 +1,133 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/intervenehq/intervene/engine"
+	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
+)
+
+const (
+	defaultPageSize = 50
+	maxPageSize     = 200
+	// maxPageBytes ends a page of messages early: some carry what a platform
+	// sent, raw, and gRPC clients take no more than 4 MiB.
+	maxPageBytes = 1 << 20
+)
+
+func pageSize[T int32 | uint32](asked T) int {
+	if asked <= 0 {
+		return defaultPageSize
+	}
+	return int(min(asked, maxPageSize))
+}
+
+// visibleCard is the card of a conversation that the caller may know of.
+func (s *Server) visibleCard(ctx context.Context, id engine.ConversationID) (engine.Card, error) {
+	card, err := s.options.Conversations.Card(id)
+	if err != nil {
+		return engine.Card{}, fmt.Errorf("read card: %w", err)
+	}
+	if card.Workspace != callerOf(ctx).Workspace {
+		return engine.Card{}, &engine.Error{Code: engine.CodeNotFound}
+	}
+	return card, nil
+}
+
+// GetConversation implements the service.
+func (s service) GetConversation(ctx context.Context, r *intervenev1.GetConversationRequest) (*intervenev1.GetConversationResponse, error) {
+	id, err := conversationID(r.GetConversationId())
+	if err != nil {
+		return nil, err
+	}
+	card, err := s.visibleCard(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &intervenev1.GetConversationResponse{Card: cardOf(&card)}, nil
+}
+
+// ListConversations implements the service.
+func (s service) ListConversations(ctx context.Context, r *intervenev1.ListConversationsRequest) (*intervenev1.ListConversationsResponse, error) {
+	ws, column := callerOf(ctx).Workspace, engine.Column(r.GetColumn())
+	var after engine.BoardRow
+	if token := r.GetPageToken(); token != "" {
+		row, ok := s.cursors.row(token, ws, column)
+		if !ok {
+			return nil, invalid("page_token", "must be the next_page_token of a page of this column")
+		}
+		after = row
+	}
+	size := pageSize(r.GetPageSize())
+	// One row more tells whether there is a next page.
+	rows, err := s.options.Conversations.BoardPage(ws, column, after, size+1)
+	if err != nil {
+		return nil, fmt.Errorf("read board page: %w", err)
+	}
+	page := new(intervenev1.ListConversationsResponse)
+	if len(rows) > size {
+		rows = rows[:size]
+		page.NextPageToken = s.cursors.rowToken(ws, column, rows[size-1])
+	}
+	for _, row := range rows {
+		card, err := s.options.Conversations.Card(row.Conversation)
+		if engine.CodeOf(err) == engine.CodeNotFound {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read card: %w", err)
+		}
+		if card.Workspace == ws && card.Column == column { // else it moved since its row was read
+			page.Cards = append(page.Cards, cardOf(&card))
+		}
+	}
+	page.Counters = countersOf(s.options.Boards.Counters(ws), engine.BoardColumns[:])
+	return page, nil
+}
+
+// ListMessages implements the service.
+func (s service) ListMessages(ctx context.Context, r *intervenev1.ListMessagesRequest) (*intervenev1.ListMessagesResponse, error) {
+	id, err := conversationID(r.GetConversationId())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.visibleCard(ctx, id); err != nil {
+		return nil, err
+	}
+	var before uint64
+	if token := r.GetPageToken(); token != "" {
+		version, ok := s.cursors.version(token, id)
+		if !ok {
+			return nil, invalid("page_token", "must be the next_page_token of a page of this conversation")
+		}
+		before = version
+	}
+	size := pageSize(r.GetPageSize())
+	messages, err := s.options.Conversations.Messages(id, before, size+1)
+	if err != nil {
+		return nil, fmt.Errorf("read messages: %w", err)
+	}
+	page := new(intervenev1.ListMessagesResponse)
+	bytes := 0
+	for i := range messages {
+		m := messageOf(messages[i].ID, &messages[i].Event, messages[i].Delivery)
+		if bytes += proto.Size(m); i == size || (i > 0 && bytes > maxPageBytes) {
+			page.NextPageToken = s.cursors.versionToken(id, messages[i-1].ID.Version)
+			break
+		}
+		page.Messages = append(page.Messages, m)
+	}
+	return page, nil
+}
+
+// ListAgents implements the service.
+func (s service) ListAgents(ctx context.Context, _ *intervenev1.ListAgentsRequest) (*intervenev1.ListAgentsResponse, error) {
+	list := new(intervenev1.ListAgentsResponse)
+	for _, p := range s.options.Tokens.table().humans[callerOf(ctx).Workspace] {
+		list.Agents = append(list.Agents, agentOf(p))
+	}
+	return list, nil
+}

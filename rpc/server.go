@@ -1,0 +1,152 @@
+// Package rpc is the Connect edge: it lets agents, supervisors and bots work on
+// the conversations of their workspace over Connect, gRPC and gRPC-Web, in
+// protobuf or JSON.
+//
+// It knows who calls and what they may ask for, translates between the wire and
+// the engine's vocabulary, and keeps callers apart: by workspace, by limits and
+// by time. It never decides anything about a conversation, never stores
+// anything, and never tells of what is not durable yet: backends promise that
+// to it.
+package rpc
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpcreflect"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
+)
+
+const (
+	// maxRequestBytes bounds a request, decompressed: the largest is a
+	// WatchBoard in JSON that knows 600 cards.
+	maxRequestBytes = 128 << 10
+	// maxResponseBytes is far above what pages and frames are cut to.
+	maxResponseBytes = 16 << 20
+	// compressMinBytes: smaller messages grow under gzip and cost more CPU.
+	compressMinBytes = 1024
+)
+
+// Options are what a [Server] is made of.
+type Options struct {
+	Commands      Commands
+	Conversations Conversations
+	Boards        Boards
+	// Tokens says who may call; its owner replaces it when the configuration changes.
+	Tokens *Tokens
+	// JournalID is the journal's identity: what clients resume from is bound to it.
+	JournalID [16]byte
+	// Ready says whether calls would be served now, for health checks.
+	Ready func() bool
+
+	// MaxStreams and MaxStreamsEach bound the open streams, in all and of one
+	// principal; 0: DefaultMaxStreams, DefaultMaxStreamsEach.
+	MaxStreams, MaxStreamsEach int
+
+	// Log takes what is the edge's own fault; nil: slog.Default().
+	Log *slog.Logger
+	// Metrics takes the edge's metrics; nil: nobody does.
+	Metrics prometheus.Registerer
+}
+
+// Server is the Connect edge of one process. It is safe for concurrent use.
+type Server struct {
+	options Options
+	id      string
+	log     *slog.Logger
+	metrics *metrics
+	cursors cursorKey
+	streams *streamLimiter
+	handler http.Handler
+
+	drain    sync.Once
+	draining chan struct{} // closed by Drain
+}
+
+// service is what the generated code calls.
+type service struct{ *Server }
+
+var _ intervenev1connect.LiveChatServiceHandler = service{}
+
+// New makes an edge. It starts nothing.
+func New(options Options) (*Server, error) {
+	if options.Commands == nil || options.Conversations == nil || options.Boards == nil || options.Tokens == nil || options.Ready == nil {
+		return nil, errors.New("new Connect edge: Commands, Conversations, Boards, Tokens and Ready are required")
+	}
+	if options.MaxStreams == 0 {
+		options.MaxStreams = DefaultMaxStreams
+	}
+	if options.MaxStreamsEach == 0 {
+		options.MaxStreamsEach = DefaultMaxStreamsEach
+	}
+	if options.Log == nil {
+		options.Log = slog.Default()
+	}
+	m, err := newMetrics(options.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := newValidation()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		options:  options,
+		id:       rand.Text(),
+		log:      options.Log,
+		metrics:  m,
+		cursors:  newCursorKey(options.JournalID),
+		streams:  newStreamLimiter(options.MaxStreams, options.MaxStreamsEach),
+		draining: make(chan struct{}),
+	}
+	s.handler = http.NewCrossOriginProtection().Handler(s.withCall(s.procedures(rules)))
+	return s, nil
+}
+
+// Handler serves everything that the edge has, each procedure under its own
+// path. What wraps it must keep the deadlines of the http.ResponseWriter
+// reachable (see http.ResponseController).
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Drain asks every stream to go away and come back; new ones are asked at once.
+// Unary calls go on. Register it with http.Server.RegisterOnShutdown.
+func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+func (s *Server) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// procedures are all that can be called. Each goes through authorize; a test
+// holds the paths against the access table.
+func (s *Server) procedures(rules validation) http.Handler {
+	open := []connect.HandlerOption{
+		connect.WithRequestGate(s.authorize),
+		connect.WithReadMaxBytes(maxRequestBytes),
+		connect.WithSendMaxBytes(maxResponseBytes),
+		connect.WithCompressMinBytes(compressMinBytes),
+		connect.WithInterceptors(answering{s}),
+	}
+	// The innermost interceptor checks what the procedure gets.
+	checked := append(open[:len(open):len(open)], connect.WithInterceptors(rules))
+
+	mux := http.NewServeMux()
+	mux.Handle(intervenev1connect.NewLiveChatServiceHandler(service{s}, checked...))
+	mux.Handle(grpc_health_v1.Health_Check_FullMethodName,
+		connect.NewUnaryHandler(grpc_health_v1.Health_Check_FullMethodName, s.checkHealth, open...))
+	reflector := grpcreflect.NewStaticReflector(intervenev1connect.LiveChatServiceName, grpc_health_v1.Health_ServiceDesc.ServiceName)
+	mux.Handle(grpcreflect.NewHandlerV1(reflector, open...))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, open...))
+	return mux
+}
