@@ -263,6 +263,9 @@ func (b *Board) yieldEvents(
 		if err != nil {
 			return after, err
 		}
+		for len(events) > 0 && events[len(events)-1].Version > card.Version {
+			events = events[:len(events)-1] // they come with a card of their own
+		}
 		if err := yield(card, events); err != nil {
 			return after, err
 		}

@@ -168,43 +168,25 @@ func (b *Board) view(q *engine.BoardQuery) view {
 	for _, column := range q.Columns {
 		counter := engine.ColumnCounter{Column: column}
 		if w != nil && w.columns[column] != nil {
-			counter = w.look(column, q, &v)
+			counter = w.count(column)
+			w.look(column, q, &v)
 		}
 		v.counters = append(v.counters, counter)
 	}
 	return v
 }
 
-// look adds one column's window to v and counts what the filter admits.
-func (w *workspaceBoard) look(column engine.Column, q *engine.BoardQuery, v *view) engine.ColumnCounter {
-	all := q.Filter == (engine.BoardFilter{})
-	counter := w.count(column)
-	if !all {
-		counter = engine.ColumnCounter{Column: column}
-	}
+// look adds one column's window to v.
+func (w *workspaceBoard) look(column engine.Column, q *engine.BoardQuery, v *view) {
 	room := q.Window
 	w.columns[column].Scan(func(r engine.BoardRow) bool {
-		if !q.Filter.Admits(&r.Index) {
-			return true
-		}
-		if room > 0 {
+		if q.Filter.Admits(&r.Index) {
 			room--
 			v.order = append(v.order, r.Conversation)
 			v.versions[r.Conversation] = w.rows[r.Conversation].version
 		}
-		if all {
-			return room > 0
-		}
-		counter.Conversations++
-		if r.Index.Unread > 0 {
-			counter.Unread++
-		}
-		if since := r.Index.WaitingSince; since != 0 && (counter.OldestWaiting == 0 || since < counter.OldestWaiting) {
-			counter.OldestWaiting = since
-		}
-		return true
+		return room > 0
 	})
-	return counter
 }
 
 // boardCollector reports how many conversations stand where.
