@@ -574,7 +574,7 @@ func (x *SnapshotChunk) GetResumeToken() []byte {
 }
 
 // DeltaBatch is what changed since the frame before. A client ignores a card
-// or a removal whose version is not above the one that it has.
+// that is not newer than the one that it has, and a removal that is older.
 type DeltaBatch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whole cards, new or changed.
@@ -650,7 +650,8 @@ func (x *DeltaBatch) GetResumeToken() []byte {
 type Removal struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	ConversationId string                 `protobuf:"bytes,1,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
-	// The version at which the conversation left.
+	// The version at which the conversation left; the card's own when others took
+	// its place in the window.
 	Version       uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
