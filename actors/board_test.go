@@ -147,8 +147,13 @@ func (w *world) randomStep(draw *rand.Rand) {
 	}
 	by := agent(engine.AgentID(fmt.Sprintf("agent-%d", draw.IntN(3))))
 	bodies := []engine.CommandBody{
-		engine.RequestAgent{}, engine.Intervene{}, text("hi"), engine.Resolve{}, engine.MarkRead{},
-		engine.SetTags{Tags: []string{"vip"}}, engine.Transfer{To: "agent-1"},
+		engine.RequestAgent{},
+		engine.Intervene{},
+		text("hi"),
+		engine.Resolve{},
+		engine.MarkRead{},
+		engine.SetTags{Tags: []string{"vip"}},
+		engine.Transfer{To: "agent-1"},
 	}
 	if _, err := w.do(customer, by, bodies[draw.IntN(len(bodies))]); err != nil && engine.CodeOf(err) == 0 {
 		w.t.Errorf("refused without a code: %v", err)
