@@ -1,0 +1,201 @@
+package journal
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// now is the clock that ages and durations are measured with; it is monotonic.
+func now() time.Time { return time.Now() }
+
+// batch is what one fsync makes durable, on its way from the committer to the
+// publisher.
+type batch struct {
+	requests []*request
+	pebble   *pebble.Batch // nil when nothing was accepted
+	changes  []engine.Change
+	began    time.Time // when the committer took it
+	applied  time.Time
+}
+
+// committer is the one goroutine that orders appends. What it holds is its own.
+type committer struct {
+	*Journal
+	offset   uint64 // the newest one given
+	versions versions
+	// claimed are the claims of the batch that is being made: those before it
+	// are found in the store.
+	claimed map[digest]engine.ConversationID
+}
+
+// commit runs the committer until the queue is closed and empty.
+func (j *Journal) commit() {
+	defer close(j.unsynced)
+	c := &committer{
+		Journal: j, offset: j.assigned.Load(), versions: newVersions(),
+		claimed: make(map[digest]engine.ConversationID),
+	}
+	var taken, room []*request
+	for {
+		var ok bool
+		if taken, ok = j.queue.take(room); !ok {
+			return
+		}
+		for rest := taken; len(rest) > 0; {
+			n := batchLength(rest)
+			if !c.commitBatch(rest[:n]) {
+				return
+			}
+			rest = rest[n:]
+		}
+		clear(taken)
+		room = taken[:0]
+	}
+}
+
+// batchLength is how many of the queued go into the next batch.
+func batchLength(queued []*request) int {
+	size := 0
+	for i, r := range queued {
+		size += len(r.buf)
+		if i == maxBatchAppends || (i > 0 && size > maxBatchBytes) {
+			return i
+		}
+	}
+	return len(queued)
+}
+
+// commitBatch checks, orders and applies requests, and passes them on. Those
+// that are refused go the same way, so that nobody is told of a conflict with
+// something that is not durable. It answers false when the journal died.
+func (c *committer) commitBatch(requests []*request) bool {
+	b := &batch{requests: append([]*request(nil), requests...), began: now()}
+	c.watch.begin(requests[0].at)
+	c.metrics.batchSize.Observe(float64(len(requests)))
+	clear(c.claimed)
+	for _, r := range b.requests {
+		if r.err = c.admit(r); r.err != nil {
+			continue
+		}
+		c.offset++
+		r.offset = c.offset
+		r.stamp(r.offset)
+		change := r.change()
+		change.Offset = r.offset
+		b.changes = append(b.changes, change)
+	}
+	if len(b.changes) > 0 {
+		if err := c.apply(b); err != nil {
+			c.die(fmt.Errorf("apply a batch: %w", err))
+			return false
+		}
+	}
+	b.applied = now()
+	c.unsynced <- b
+	return true
+}
+
+// apply makes b visible and starts its fsync.
+func (c *committer) apply(b *batch) error {
+	size := 0
+	for _, r := range b.requests {
+		size += len(r.buf)
+	}
+	b.pebble = c.db.NewBatchWithSize(size + size/8)
+	for g := range groupCount {
+		for _, r := range b.requests {
+			if r.err != nil {
+				continue
+			}
+			if err := r.write(b.pebble, g); err != nil {
+				return err
+			}
+		}
+	}
+	c.assigned.Store(c.offset)
+	return c.due.during(b.changes, func() error { return c.db.ApplyNoSyncWait(b.pebble, pebble.Sync) })
+}
+
+// admit checks the version that r expects and what it claims, and takes both.
+func (c *committer) admit(r *request) error {
+	version, err := c.version(r.from.Conversation)
+	if err != nil {
+		return err
+	}
+	if version != r.from.Expected {
+		return engine.ConflictError(engine.ConversationID{}, false)
+	}
+	// An item that is known already is known, whoever its contact is by now.
+	for _, kind := range [...]engine.ClaimKind{engine.ClaimExternal, engine.ClaimIdentity} {
+		for i := range r.claims {
+			if r.claims[i].kind != kind {
+				continue
+			}
+			if err := c.admitClaim(r.from.Conversation, &r.claims[i]); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range r.claims {
+		c.claimed[r.claims[i].id] = r.from.Conversation
+	}
+	c.versions.set(r.from.Conversation, r.from.After.Version)
+	return nil
+}
+
+func (c *committer) admitClaim(by engine.ConversationID, claim *claim) error {
+	owner, held := c.claimed[claim.id]
+	if !held {
+		var err error
+		if owner, held, err = c.holder(c.db, claim); err != nil {
+			return err
+		}
+	}
+	if !held {
+		return nil
+	}
+	if conflict := claim.conflict(by, owner); conflict != nil {
+		return conflict
+	}
+	return nil
+}
+
+// version is the newest one of a conversation, given or applied.
+func (c *committer) version(id engine.ConversationID) (uint64, error) {
+	if version, ok := c.versions.get(id); ok {
+		return version, nil
+	}
+	at, _, err := c.head(id)
+	return at.version, err
+}
+
+// versions remembers conversations' newest versions, each in the one place
+// that its random ID leads to.
+type versions []struct {
+	id      engine.ConversationID
+	version uint64
+}
+
+func newVersions() versions { return make(versions, versionCacheSize) }
+
+func (v versions) place(id engine.ConversationID) int {
+	n := 0
+	for _, b := range id[idBytes-4:] {
+		n = n<<8 | int(b)
+	}
+	return n % len(v)
+}
+
+func (v versions) get(id engine.ConversationID) (uint64, bool) {
+	e := &v[v.place(id)]
+	return e.version, e.id == id && e.version > 0
+}
+
+func (v versions) set(id engine.ConversationID, version uint64) {
+	e := &v[v.place(id)]
+	e.id, e.version = id, version
+}

@@ -1,0 +1,337 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/engine/journal/record"
+)
+
+// corrupt says that what was read is not what was written. It never carries
+// what was read.
+func corrupt(format string, args ...any) *engine.Error {
+	return engine.Errorf(engine.CodeCorrupt, format, args...)
+}
+
+// checkVersion takes the record version off the front of a value.
+func checkVersion(what string, value []byte) ([]byte, error) {
+	if len(value) == 0 {
+		return nil, corrupt("%s: the value is empty", what)
+	}
+	if value[0] != recordVersion {
+		return nil, corrupt("%s: record version %d is not known", what, value[0])
+	}
+	return value[1:], nil
+}
+
+// unmarshal reads a record and refuses what it does not know: a field that a
+// newer version wrote has a meaning that would be guessed.
+func unmarshal(what string, data []byte, m proto.Message) error {
+	if err := proto.Unmarshal(data, m); err != nil {
+		return corrupt("%s: the record cannot be read", what)
+	}
+	if !known(m.ProtoReflect()) {
+		return corrupt("%s: the record has fields that are not known", what)
+	}
+	return nil
+}
+
+func decodeRecord(what string, value []byte, m proto.Message) error {
+	data, err := checkVersion(what, value)
+	if err != nil {
+		return err
+	}
+	return unmarshal(what, data, m)
+}
+
+// known reports that m and all that it holds have no unknown fields.
+func known(m protoreflect.Message) bool {
+	ok := len(m.GetUnknown()) == 0
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case field.Message() == nil:
+		case field.IsList():
+			list := v.List()
+			for i := 0; ok && i < list.Len(); i++ {
+				ok = known(list.Get(i).Message())
+			}
+		default:
+			ok = ok && known(v.Message())
+		}
+		return ok
+	})
+	return ok
+}
+
+// eventKind is the kind of an event's value, without decoding it.
+func eventKind(value []byte) (engine.EventKind, error) {
+	data, err := checkVersion("event", value)
+	if err != nil {
+		return 0, err
+	}
+	if len(data) == 0 {
+		return 0, corrupt("event: the kind is missing")
+	}
+	return engine.EventKind(data[0]), nil
+}
+
+// decodeEvent reads what appendEvent wrote.
+func decodeEvent(version uint64, value []byte) (e engine.Event, endsAppend bool, err error) {
+	kind, err := eventKind(value)
+	if err != nil {
+		return engine.Event{}, false, err
+	}
+	var m record.Event
+	if err := unmarshal("event", value[2:], &m); err != nil {
+		return engine.Event{}, false, err
+	}
+	e = engine.Event{Version: version, At: engine.Instant(m.GetAt()), By: partyOf(m.GetBy())}
+	if !copyHash(e.Command[:], m.GetCommand()) || !copyHash(e.Digest[:], m.GetDigest()) {
+		return engine.Event{}, false, corrupt("event: a command's ID or digest has another size")
+	}
+	if e.Body = bodyOf(&m); e.Body == nil || e.Body.Kind() != kind {
+		return engine.Event{}, false, corrupt("event: kind %d is not known or not the body's", kind)
+	}
+	return e, m.GetEndsAppend(), nil
+}
+
+// copyHash copies a value of fixed size, which is absent when it is zero.
+func copyHash(to, from []byte) bool {
+	return len(from) == 0 || copy(to, from) == len(to) && len(from) == len(to)
+}
+
+func bodyOf(m *record.Event) engine.Body {
+	switch b := m.GetBody().(type) {
+	case *record.Event_Opened:
+		o := b.Opened
+		return engine.Opened{
+			Workspace: engine.WorkspaceID(o.GetWorkspace()), Channel: engine.ChannelID(o.GetChannel()), Contact: contactOf(o.GetContact()),
+		}
+	case *record.Event_ContactChanged:
+		return engine.ContactChanged{Contact: contactOf(b.ContactChanged.GetContact())}
+	case *record.Event_MessageReceived:
+		r := b.MessageReceived
+		return engine.MessageReceived{
+			External: r.GetExternal(), SentAt: engine.Instant(r.GetSentAt()), Content: contentOf(r.GetContent()), ReplyTo: r.GetReplyTo(),
+		}
+	case *record.Event_MessageQueued:
+		return engine.MessageQueued{Content: contentOf(b.MessageQueued.GetContent()), Epoch: b.MessageQueued.GetEpoch()}
+	case *record.Event_DeliveryChanged:
+		d := b.DeliveryChanged
+		return engine.DeliveryChanged{
+			Send: d.GetSend(), State: engine.DeliveryState(d.GetState()), Attempt: d.GetAttempt(), External: d.GetExternal(),
+			Error: d.GetError(), NotBefore: engine.Instant(d.GetNotBefore()),
+		}
+	case *record.Event_Moved:
+		d := b.Moved
+		return engine.Moved{
+			To: engine.Column(d.GetTo()), Cause: engine.Cause(d.GetCause()), Holder: engine.AgentID(d.GetHolder()),
+			Reason: d.GetReason(), AutoResolveAt: engine.Instant(d.GetAutoResolveAt()),
+		}
+	case *record.Event_TurnEnded:
+		return turnEndedOf(b.TurnEnded)
+	case *record.Event_BotDiscarded:
+		d := b.BotDiscarded
+		return engine.BotDiscarded{Content: contentOf(d.GetContent()), Epoch: d.GetEpoch(), Reason: engine.Code(d.GetReason())}
+	case *record.Event_MarkedRead:
+		return engine.MarkedRead{}
+	case *record.Event_NoteAdded:
+		return engine.NoteAdded{Body: b.NoteAdded.GetBody()}
+	case *record.Event_Tagged:
+		return engine.Tagged{Tags: b.Tagged.GetTags()}
+	case *record.Event_WindowLapsed:
+		return engine.WindowLapsed{}
+	case *record.Event_TimerArmed:
+		return engine.TimerArmed{Timer: engine.DueKind(b.TimerArmed.GetTimer()), At: engine.Instant(b.TimerArmed.GetAt())}
+	case *record.Event_Noted:
+		return engine.Noted{}
+	}
+	return nil
+}
+
+func turnEndedOf(m *record.TurnEnded) engine.TurnEnded {
+	t := engine.TurnEnded{Through: m.GetThrough(), Failed: m.GetFailed(), Variables: variablesOf(m.GetVariables())}
+	if m.GetSetsVariables() && t.Variables == nil {
+		t.Variables = []engine.Variable{}
+	}
+	return t
+}
+
+func partyOf(m *record.Party) engine.Party {
+	return engine.Party{Kind: engine.PartyKind(m.GetKind()), ID: engine.AgentID(m.GetId())}
+}
+
+func contactOf(m *record.Contact) engine.Contact {
+	return engine.Contact{Name: m.GetName(), WaID: m.GetWaId(), UserID: m.GetUserId()}
+}
+
+func contentOf(m *record.Content) engine.Content {
+	return engine.Content{
+		Kind: engine.ContentKind(m.GetKind()), Text: m.GetText(), Payload: m.GetPayload(), Raw: m.GetRaw(),
+	}
+}
+
+func variablesOf(records []*record.Variable) []engine.Variable {
+	var vars []engine.Variable
+	for _, v := range records {
+		vars = append(vars, engine.Variable{Name: v.GetName(), Value: v.GetValue()})
+	}
+	return vars
+}
+
+// head is what stands in a head before its card.
+type head struct {
+	version uint64
+	offset  uint64
+}
+
+func decodeHead(value []byte) (head, error) {
+	if _, err := checkVersion("head", value); err != nil {
+		return head{}, err
+	}
+	if len(value) < headPrefix {
+		return head{}, corrupt("head: the value is too short")
+	}
+	return head{
+		version: binary.BigEndian.Uint64(value[headVersionAt:]),
+		offset:  binary.BigEndian.Uint64(value[headOffsetAt:]),
+	}, nil
+}
+
+// decodeCard reads the card of a head, and says how it was made of the events.
+func decodeCard(id engine.ConversationID, value []byte) (c engine.Card, projection uint32, err error) {
+	h, err := decodeHead(value)
+	if err != nil {
+		return engine.Card{}, 0, err
+	}
+	var m record.Head
+	if err := unmarshal("head", value[headPrefix:], &m); err != nil {
+		return engine.Card{}, 0, err
+	}
+	r := m.GetCard()
+	return engine.Card{
+		Conversation: id, Workspace: engine.WorkspaceID(r.GetWorkspace()), Channel: engine.ChannelID(r.GetChannel()),
+		Version: h.version, Column: engine.Column(r.GetColumn()), Epoch: r.GetEpoch(), Holder: engine.AgentID(r.GetHolder()),
+		Contact: contactOf(r.GetContact()), Preview: r.GetPreview(), Unread: r.GetUnread(), Tags: r.GetTags(),
+		Cause: engine.Cause(r.GetCause()), Reason: r.GetReason(), RequestedAt: engine.Instant(r.GetRequestedAt()),
+		Since: engine.Instant(r.GetSince()), LastActivity: engine.Instant(r.GetLastActivity()),
+		WindowExpiresAt: engine.Instant(r.GetWindowExpiresAt()),
+	}, m.GetProjection(), nil
+}
+
+func decodeSnapshot(id engine.ConversationID, value []byte) (engine.Conversation, error) {
+	var m record.Snapshot
+	if err := decodeRecord("snapshot", value, &m); err != nil {
+		return engine.Conversation{}, err
+	}
+	c := engine.Conversation{
+		ID: id, Version: m.GetVersion(), Updated: engine.Instant(m.GetUpdated()),
+		Workspace: engine.WorkspaceID(m.GetWorkspace()), Channel: engine.ChannelID(m.GetChannel()), Contact: contactOf(m.GetContact()),
+		Column: engine.Column(m.GetColumn()), Epoch: m.GetEpoch(), Holder: engine.AgentID(m.GetHolder()),
+		Since: engine.Instant(m.GetSince()), Cause: engine.Cause(m.GetCause()), Reason: m.GetReason(),
+		RequestedAt: engine.Instant(m.GetRequestedAt()), Requests: m.GetRequests(), HeldFrom: m.GetHeldFrom(),
+		Unread: m.GetUnread(), Preview: m.GetPreview(), LastActivity: engine.Instant(m.GetLastActivity()), Tags: m.GetTags(),
+		CustomerAt: engine.Instant(m.GetCustomerAt()), WindowMarked: m.GetWindowMarked(),
+		Turn: engine.Turn{
+			From: m.GetTurn().GetFrom(), Message: m.GetTurn().GetMessage(), Returned: m.GetTurn().GetReturned(),
+			At: engine.Instant(m.GetTurn().GetAt()),
+		},
+		Variables: variablesOf(m.GetVariables()), Gate: engine.Instant(m.GetGate()), GateSend: m.GetGateSend(),
+		WindowTimer: engine.Instant(m.GetWindowTimer()), AutoResolveTimer: engine.Instant(m.GetAutoResolveTimer()),
+	}
+	for _, send := range m.GetSends() {
+		c.Sends = append(c.Sends, engine.Send{
+			Version: send.GetVersion(), By: engine.PartyKind(send.GetBy()), State: engine.DeliveryState(send.GetState()),
+			Attempt: send.GetAttempt(), NotBefore: engine.Instant(send.GetNotBefore()),
+		})
+	}
+	for _, r := range m.GetOutcomes() {
+		o := engine.Outcome{Version: r.GetVersion(), At: engine.Instant(r.GetAt())}
+		if !copyHash(o.Command[:], r.GetCommand()) || !copyHash(o.Digest[:], r.GetDigest()) {
+			return engine.Conversation{}, corrupt("snapshot: a command's ID or digest has another size")
+		}
+		c.Outcomes = append(c.Outcomes, o)
+	}
+	return c, nil
+}
+
+func indexOf(m *record.Index) (engine.Index, error) {
+	i := engine.Index{
+		Workspace: engine.WorkspaceID(m.GetWorkspace()), Channel: engine.ChannelID(m.GetChannel()),
+		Column: engine.Column(m.GetColumn()), Holder: engine.AgentID(m.GetHolder()), Unread: m.GetUnread(), Tags: m.GetTags(),
+		Order: engine.Instant(m.GetOrder()), WaitingSince: engine.Instant(m.GetWaitingSince()),
+	}
+	if len(m.GetDue()) != len(engine.DueKinds) {
+		return engine.Index{}, corrupt("index: %d kinds of work, want %d", len(m.GetDue()), len(engine.DueKinds))
+	}
+	for n, kind := range engine.DueKinds {
+		i.Due[kind] = engine.Instant(m.GetDue()[n])
+	}
+	return i, nil
+}
+
+func decodeChange(offset uint64, value []byte) (logged, error) {
+	var m record.Change
+	if err := decodeRecord("log", value, &m); err != nil {
+		return logged{}, err
+	}
+	l := logged{Change: engine.Change{Offset: offset, Version: m.GetVersion()}, Expected: m.GetExpected()}
+	if len(m.GetConversation()) != idBytes {
+		return logged{}, corrupt("log: a conversation's ID has another size")
+	}
+	copy(l.Conversation[:], m.GetConversation())
+	var err error
+	if l.After, err = indexOf(m.GetAfter()); err != nil {
+		return logged{}, fmt.Errorf("log: %w", err)
+	}
+	switch {
+	case m.GetUnchanged():
+		l.Before = l.After
+	case m.GetBefore() != nil:
+		if l.Before, err = indexOf(m.GetBefore()); err != nil {
+			return logged{}, fmt.Errorf("log: %w", err)
+		}
+	}
+	return l, nil
+}
+
+// decodeBoardRow adds to row, which its key began, what its value holds.
+func decodeBoardRow(row *engine.BoardRow, value []byte) error {
+	var m record.BoardRow
+	if err := decodeRecord("board", value, &m); err != nil {
+		return err
+	}
+	i := &row.Index
+	i.Channel, i.Holder = engine.ChannelID(m.GetChannel()), engine.AgentID(m.GetHolder())
+	i.Unread, i.Tags, i.WaitingSince = m.GetUnread(), m.GetTags(), engine.Instant(m.GetWaitingSince())
+	return nil
+}
+
+func decodeDelivery(value []byte) (engine.Delivery, error) {
+	var m record.Delivery
+	if err := decodeRecord("delivery", value, &m); err != nil {
+		return engine.Delivery{}, err
+	}
+	return engine.Delivery{
+		State: engine.DeliveryState(m.GetState()), Attempt: m.GetAttempt(), External: m.GetExternal(),
+		Error: m.GetError(), At: engine.Instant(m.GetAt()),
+	}, nil
+}
+
+// decodeReference reads what appendReference wrote.
+func decodeReference(what string, value []byte) (engine.MessageID, error) {
+	data, err := checkVersion(what, value)
+	if err != nil {
+		return engine.MessageID{}, err
+	}
+	if len(data) != idBytes+8 {
+		return engine.MessageID{}, corrupt("%s: the reference has another size", what)
+	}
+	return engine.MessageID{
+		Conversation: engine.ConversationID(data[:idBytes]), Version: binary.BigEndian.Uint64(data[idBytes:]),
+	}, nil
+}

@@ -1,0 +1,291 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// Journal is the durable log of one shard. All its methods may be called at
+// the same time.
+type Journal struct {
+	options  Options
+	place    place
+	shard    engine.Shard
+	identity [16]byte
+	db       *pebble.DB
+	lock     io.Closer
+	mark     *mark // of the keeper
+	metrics  *metrics
+
+	queue    queue
+	requests sync.Pool
+	// unsynced are the batches on their way from the committer to the publisher.
+	unsynced chan *batch
+	watch    watch
+	// keeperBell tells the keeper that the durable offset moves.
+	keeperBell chan struct{}
+	due        dueFloors
+	ring       ring
+	durable    watermark
+	// assigned is the newest offset that any read may have seen. The committer
+	// raises it before it applies.
+	assigned atomic.Uint64
+
+	// logFloor is the newest offset that retention has removed from the log.
+	logFloor atomic.Uint64
+	expiring sync.Mutex
+	// full is set while there is too little room for appends.
+	full atomic.Bool
+
+	// open is held for reading by everything that uses db, and for writing by
+	// Close, which never gives it back.
+	open sync.RWMutex
+	// dead is closed when a write failed: nothing is answered any more.
+	dead    chan struct{}
+	dying   sync.Once
+	shut    chan struct{} // closed when Close begins
+	stop    chan struct{} // ends the watcher and the keeper
+	running sync.WaitGroup
+	closing sync.Once
+	closed  error
+}
+
+// Open opens the journal in dir.
+func Open(dir string, o Options) (*Journal, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := placeOf(o.FS, dir)
+	if err := p.prepare(o.Create); err != nil {
+		return nil, err
+	}
+	lock, err := o.FS.Lock(p.lock)
+	if err != nil {
+		return nil, &engine.Error{Code: engine.CodeFenced, Err: fmt.Errorf("lock the directory: %w", err)}
+	}
+	j := newJournal(o, p)
+	j.lock = lock
+	if err := j.load(); err != nil {
+		return nil, errors.Join(err, j.release())
+	}
+	j.start()
+	return j, nil
+}
+
+func newJournal(o Options, p place) *Journal {
+	j := &Journal{
+		options: o, place: p, shard: o.Shard, metrics: newMetrics(),
+		unsynced: make(chan *batch, maxUnsynced),
+		dead:     make(chan struct{}), shut: make(chan struct{}), stop: make(chan struct{}),
+	}
+	j.queue.wake, j.keeperBell = make(chan struct{}, 1), make(chan struct{}, 1)
+	j.due.init()
+	j.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
+	return j
+}
+
+// prepare makes the directory if it may, with the ones above it.
+func (p place) prepare(create bool) error {
+	var missing []string
+	for dir := p.dir; ; dir = p.fs.PathDir(dir) {
+		there, err := exists(p.fs, dir)
+		if err != nil {
+			return err
+		}
+		if there || dir == p.fs.PathDir(dir) {
+			break
+		}
+		missing = append(missing, dir)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if !create {
+		return engine.Errorf(engine.CodeNotFound, "the directory does not exist")
+	}
+	if err := p.fs.MkdirAll(p.dir, 0o750); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	// A directory is durable once the one above it is synced.
+	for _, dir := range missing {
+		if err := syncDir(p.fs, p.fs.PathDir(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load opens what is in the directory and checks that it is all there.
+func (j *Journal) load() error {
+	if _, err := checkSpace(j.options.FS, j.place.dir, openReserve); err != nil {
+		return err
+	}
+	events := &storeEvents{logger: j.options.Logger, die: j.die, metrics: j.metrics}
+	if err := j.place.ensure(j.options, events); err != nil {
+		return err
+	}
+	marked, acknowledged, slot, err := readMark(j.place.fs, j.place.mark)
+	if err != nil {
+		return err
+	}
+	if j.db, err = pebble.Open(j.place.store, storeOptions(j.options, events)); err != nil {
+		return openError(err)
+	}
+	j.identity = marked
+	shard, err := identify(j.db, marked)
+	if err != nil {
+		return err
+	}
+	if shard != j.shard {
+		return &engine.Error{
+			Code: engine.CodeInvalid, Field: "Shard", Problem: fmt.Sprintf("must be %d in this directory", shard),
+		}
+	}
+	head, err := lastOffset(j.db, j.shard)
+	if err != nil {
+		return err
+	}
+	if head < acknowledged {
+		return corrupt("the log ends at offset %d, and %d was acknowledged", head, acknowledged)
+	}
+	kept, err := readRetention(j.db)
+	if err != nil {
+		return err
+	}
+	j.logFloor.Store(kept.GetLogOffset())
+	j.assigned.Store(head)
+	j.durable.raise(head)
+	j.ring.begin(head)
+	if j.mark, err = openMark(j.place.fs, j.place.mark, slot); err != nil {
+		return err
+	}
+	// What was recovered is durable now, whether it was acknowledged or not.
+	return j.mark.write(j.identity, head)
+}
+
+// start begins the four goroutines of a journal. Close ends them in the same
+// order: the committer when the queue is closed and empty, the publisher after
+// the committer's last batch, the other two when they are told to stop.
+func (j *Journal) start() {
+	j.metrics.register(j)
+	j.running.Go(j.commit)
+	j.running.Go(j.publish)
+	j.running.Go(j.watchAge)
+	j.running.Go(j.keep)
+}
+
+// release closes what load opened.
+func (j *Journal) release() error {
+	var err error
+	if j.mark != nil {
+		err = errors.Join(err, j.mark.file.Close())
+	}
+	if j.db != nil {
+		err = errors.Join(err, j.db.Close())
+	}
+	return errors.Join(err, j.lock.Close())
+}
+
+// Close answers what was appended, flushes, and waits for everything that still
+// uses the journal. Appends that come later are unavailable.
+func (j *Journal) Close() error {
+	j.closing.Do(func() { j.closed = j.close() })
+	return j.closed
+}
+
+func (j *Journal) close() error {
+	close(j.shut)
+	j.queue.close()
+	j.open.Lock() // for ever: nobody uses the store after this
+	close(j.stop)
+	j.running.Wait()
+	j.metrics.unregister(j.options.Registerer)
+
+	var err error
+	if !j.isDead() {
+		err = j.mark.write(j.identity, j.durable.offset())
+		if flushErr := j.db.Flush(); flushErr != nil {
+			err = errors.Join(err, fmt.Errorf("flush: %w", flushErr))
+		}
+	}
+	if err := errors.Join(err, j.release()); err != nil {
+		return fmt.Errorf("close journal: %w", err)
+	}
+	return nil
+}
+
+// die ends the process. Should that fail, as in a test, nothing is
+// acknowledged any more.
+func (j *Journal) die(err error) {
+	j.dying.Do(func() {
+		close(j.dead)
+		j.queue.close()
+		j.options.Fatal(err)
+	})
+}
+
+func (j *Journal) isDead() bool {
+	select {
+	case <-j.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// enter begins a use of the store; leave ends it.
+func (j *Journal) enter() error {
+	if !j.open.TryRLock() {
+		return closedError()
+	}
+	if j.isDead() {
+		j.open.RUnlock()
+		return closedError()
+	}
+	return nil
+}
+
+func (j *Journal) leave() { j.open.RUnlock() }
+
+func closedError() error { return engine.Errorf(engine.CodeUnavailable, "the journal is closed") }
+
+// ID is the journal's identity, minted when it was made.
+func (j *Journal) ID() [16]byte { return j.identity }
+
+// Durable is the newest offset that is durable. Everything up to it is.
+func (j *Journal) Durable() uint64 { return j.durable.offset() }
+
+// watchAge ends the process when an append takes too long. It does no I/O: it
+// must go on when that hangs.
+func (j *Journal) watchAge() {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-j.dead:
+			return
+		case now := <-ticker.C:
+			if age := max(j.queue.age(now), j.watch.age(now)); age > appendTimeout {
+				j.die(fmt.Errorf("an append is unfinished after %s", age.Round(time.Millisecond)))
+				return
+			}
+		}
+	}
+}
+
+// Unsynced is how many appends are applied and not yet durable.
+func (j *Journal) Unsynced() uint64 {
+	durable := j.durable.offset()
+	return j.assigned.Load() - durable
+}

@@ -1,0 +1,198 @@
+package journal
+
+import (
+	"slices"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// messageStride is how many events are looked through at once for a page of
+// messages, per message that is asked for: sends bring their deliveries along.
+const messageStride = 4
+
+// Messages are the conversation's newest messages before a version, at most
+// limit, newest first, each with how far it has come; before 0 begins with the
+// newest of all.
+func (j *Journal) Messages(id engine.ConversationID, before uint64, limit int) ([]engine.Message, error) {
+	if err := j.enter(); err != nil {
+		return nil, err
+	}
+	defer j.leave()
+	h, found, err := j.head(id)
+	if err != nil || !found {
+		return nil, err
+	}
+	limit = pageLimit(limit)
+	until := h.version
+	if before != 0 {
+		until = min(until, before-1)
+	}
+	var messages []engine.Message
+	for stride := uint64(limit) * messageStride; until > 0 && len(messages) < limit; {
+		from := until - min(until, stride)
+		if messages, err = j.messagesBetween(id, from, until, limit, messages); err != nil {
+			return nil, err
+		}
+		until = from
+	}
+	if err := j.settleMessages(id); err != nil {
+		return nil, err
+	}
+	return messages, nil
+}
+
+// messagesBetween adds to messages, newest first and up to limit, those after
+// one version up to another. It reads forwards, which is faster.
+func (j *Journal) messagesBetween(id engine.ConversationID, after, until uint64, limit int, messages []engine.Message) ([]engine.Message, error) {
+	var found []engine.Message
+	next := after + 1
+	lower := conversationKey(nil, spaceConversation, id, next)
+	upper := conversationKey(nil, spaceConversation, id, until+1)
+	err := scan(j.db, lower, upper, func(key, value []byte) (bool, error) {
+		version := conversationKeyNumber(key)
+		if version != next {
+			return false, corrupt("messages: got version %d, want %d", version, next)
+		}
+		next++
+		kind, err := eventKind(value)
+		if err != nil {
+			return false, err
+		}
+		if kind != engine.KindMessageReceived && kind != engine.KindMessageQueued {
+			return true, nil
+		}
+		e, _, err := decodeEvent(version, value)
+		found = append(found, engine.Message{ID: engine.MessageID{Conversation: id, Version: version}, Event: e})
+		return true, err
+	})
+	if err == nil && next != until+1 {
+		err = corrupt("messages: the last version is %d, want %d", next-1, until)
+	}
+	if err != nil {
+		return nil, err
+	}
+	found = found[max(0, len(found)-(limit-len(messages))):]
+	slices.Reverse(found)
+	for i := range found {
+		if err := j.addDelivery(&found[i]); err != nil {
+			return nil, err
+		}
+	}
+	return append(messages, found...), nil
+}
+
+// addDelivery adds to a message of ours how far it has come. One that nothing
+// was heard of yet is queued.
+func (j *Journal) addDelivery(m *engine.Message) error {
+	if m.Event.Body.Kind() != engine.KindMessageQueued {
+		return nil
+	}
+	delivery, err := j.readDelivery(m.ID)
+	if err != nil {
+		return err
+	}
+	if delivery.State == 0 {
+		delivery = engine.Delivery{State: engine.Queued, At: m.Event.At}
+	}
+	m.Delivery = delivery
+	return nil
+}
+
+// settleMessages waits until what was read of the conversation is durable.
+func (j *Journal) settleMessages(id engine.ConversationID) error {
+	_, _, err := j.settledHead(id)
+	return err
+}
+
+// Message is one message with how far it has come.
+func (j *Journal) Message(id engine.MessageID) (engine.Message, error) {
+	if err := j.enter(); err != nil {
+		return engine.Message{}, err
+	}
+	defer j.leave()
+	m := engine.Message{ID: id}
+	found, err := get(j.db, conversationKey(nil, spaceConversation, id.Conversation, id.Version), func(value []byte) (err error) {
+		if id.Version != headVersion {
+			m.Event, _, err = decodeEvent(id.Version, value)
+		}
+		return err
+	})
+	if err == nil && (!found || m.Event.Body == nil || !m.Event.IsMessage()) {
+		err = &engine.Error{Code: engine.CodeNotFound}
+	}
+	if err == nil {
+		err = j.addDelivery(&m)
+	}
+	if err == nil {
+		err = j.settleMessages(id.Conversation)
+	}
+	if err != nil {
+		return engine.Message{}, err
+	}
+	return m, nil
+}
+
+// Delivery is how far a send has come; zero when nothing was heard of it.
+func (j *Journal) Delivery(id engine.MessageID) (engine.Delivery, error) {
+	if err := j.enter(); err != nil {
+		return engine.Delivery{}, err
+	}
+	defer j.leave()
+	delivery, err := j.readDelivery(id)
+	if err == nil && delivery.State != 0 {
+		err = j.settleMessages(id.Conversation)
+	}
+	if err != nil {
+		return engine.Delivery{}, err
+	}
+	return delivery, nil
+}
+
+func (j *Journal) readDelivery(id engine.MessageID) (d engine.Delivery, err error) {
+	var key [1 + idBytes + 8]byte
+	_, err = get(j.db, conversationKey(key[:0], spaceDelivery, id.Conversation, id.Version), func(value []byte) (err error) {
+		d, err = decodeDelivery(value)
+		return err
+	})
+	return d, err
+}
+
+// ByIdentity is the conversation that a contact of the channel has.
+func (j *Journal) ByIdentity(channel engine.ChannelID, identity engine.Identity) (engine.ConversationID, bool, error) {
+	var key [64]byte
+	ref, found, err := j.reference("identity", identityKey(key[:0], j.shard, identityDigest(channel, identity)))
+	return ref.Conversation, found, err
+}
+
+// BySend is the message that the platform gave an ID to, for at least 30 days.
+func (j *Journal) BySend(channel engine.ChannelID, external string) (engine.MessageID, bool, error) {
+	newest := generationOf(engine.InstantOf(j.options.Now()))
+	// The one ahead is of events whose time ran ahead of this clock.
+	for _, generation := range [...]int64{newest, newest - 1, newest + 1} {
+		var key [64]byte
+		ref, found, err := j.reference("external", sendKey(key[:0], j.shard, generation, channel, external))
+		if found || err != nil {
+			return ref, found, err
+		}
+	}
+	return engine.MessageID{}, false, nil
+}
+
+// reference follows a row that points to a conversation, once it is durable.
+func (j *Journal) reference(what string, key []byte) (ref engine.MessageID, found bool, err error) {
+	if err := j.enter(); err != nil {
+		return engine.MessageID{}, false, err
+	}
+	defer j.leave()
+	found, err = get(j.db, key, func(value []byte) error {
+		ref, err = decodeReference(what, value)
+		return err
+	})
+	if err == nil && found {
+		_, _, err = j.settledHead(ref.Conversation)
+	}
+	if err != nil {
+		return engine.MessageID{}, false, err
+	}
+	return ref, found, nil
+}

@@ -1,0 +1,157 @@
+package journal
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// metrics are those of one journal. No label grows with the data.
+type metrics struct {
+	commitDuration prometheus.Histogram
+	syncDuration   prometheus.Histogram
+	batchSize      prometheus.Histogram
+	appends        *prometheus.CounterVec
+	succeeded      prometheus.Counter
+	behind         prometheus.Counter
+	stalls         prometheus.Counter
+	corruptions    prometheus.Counter
+	free           prometheus.Gauge
+	registered     []prometheus.Collector
+}
+
+// histogram has native buckets and classic ones: a factor alone would drop the
+// latter.
+func histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+	})
+}
+
+func newMetrics() *metrics {
+	durations := prometheus.ExponentialBuckets(0.0001, 2, 17) // 0.1 ms to 6.5 s
+	m := &metrics{
+		commitDuration: histogram("intervene_journal_commit_duration_seconds",
+			"How long a batch of appends took from the committer until it was durable.", durations),
+		syncDuration: histogram("intervene_journal_sync_duration_seconds",
+			"How long an applied batch waited for its fsync.", durations),
+		batchSize: histogram("intervene_journal_batch_appends",
+			"How many appends the committer took at once.", prometheus.ExponentialBuckets(1, 2, 13)),
+		appends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_journal_appends_total", Help: "Appends by how they ended.",
+		}, []string{"outcome"}),
+		behind: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_journal_ring_behind_total",
+			Help: "Reads of the log that were so far behind that they went to the disk.",
+		}),
+		stalls: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_journal_write_stalls_total", Help: "How often Pebble delayed writes.",
+		}),
+		corruptions: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_journal_corruptions_total", Help: "How often Pebble found damage on the disk.",
+		}),
+		free: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_journal_disk_free_bytes", Help: "Free space where the journal lives.",
+		}),
+	}
+	m.succeeded = m.appends.WithLabelValues("durable")
+	return m
+}
+
+// appended counts how an append ended, and passes that on.
+func (m *metrics) appended(err error) error {
+	if err == nil {
+		m.succeeded.Inc()
+		return nil
+	}
+	m.appends.WithLabelValues(engine.CodeOf(err).String()).Inc()
+	return err
+}
+
+// register tells j's registerer of the metrics.
+func (m *metrics) register(j *Journal) {
+	to := j.options.Registerer
+	if to == nil {
+		return
+	}
+	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_journal_queued_appends", Help: "Appends that wait for the committer.",
+	}, func() float64 { return float64(j.queue.length()) })
+	unsynced := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_journal_unsynced_appends", Help: "Appends that are applied and not yet durable.",
+	}, func() float64 { return float64(j.Unsynced()) })
+	m.registered = []prometheus.Collector{
+		m.commitDuration, m.syncDuration, m.batchSize, m.appends, m.behind, m.stalls, m.corruptions, m.free,
+		queued, unsynced, newStoreCollector(j),
+	}
+	to.MustRegister(m.registered...)
+}
+
+func (m *metrics) unregister(from prometheus.Registerer) {
+	for _, c := range m.registered {
+		from.Unregister(c)
+	}
+}
+
+// storeFigure is one of Pebble's own figures.
+type storeFigure struct {
+	description *prometheus.Desc
+	kind        prometheus.ValueType
+	value       func(*pebble.Metrics) float64
+}
+
+// storeCollector asks Pebble when it is asked itself.
+type storeCollector struct {
+	journal *Journal
+	figures []storeFigure
+}
+
+func newStoreCollector(j *Journal) *storeCollector {
+	figure := func(kind prometheus.ValueType, name, help string, value func(*pebble.Metrics) float64) storeFigure {
+		return storeFigure{prometheus.NewDesc("intervene_journal_pebble_"+name, help, nil, nil), kind, value}
+	}
+	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
+	return &storeCollector{journal: j, figures: []storeFigure{
+		figure(gauge, "disk_bytes", "Space that Pebble's files take.",
+			func(m *pebble.Metrics) float64 { return float64(m.DiskSpaceUsage()) }),
+		figure(gauge, "read_amplification", "Sorted runs that a read may have to look into.",
+			func(m *pebble.Metrics) float64 { return float64(m.ReadAmp()) }),
+		figure(counter, "flushes_total", "Memtables written to tables.",
+			func(m *pebble.Metrics) float64 { return float64(m.Flush.Count) }),
+		figure(counter, "compactions_total", "Compactions done.",
+			func(m *pebble.Metrics) float64 { return float64(m.Compact.Count) }),
+		figure(gauge, "compaction_debt_bytes", "What is estimated to be left to compact.",
+			func(m *pebble.Metrics) float64 { return float64(m.Compact.EstimatedDebt) }),
+		figure(gauge, "memtable_bytes", "Memory that memtables take.",
+			func(m *pebble.Metrics) float64 { return float64(m.MemTable.Size) }),
+		figure(gauge, "wal_bytes", "Live data in the write-ahead log: what a start after a crash replays.",
+			func(m *pebble.Metrics) float64 { return float64(m.WAL.Size) }),
+		figure(counter, "wal_written_bytes_total", "Bytes written to the write-ahead log.",
+			func(m *pebble.Metrics) float64 { return float64(m.WAL.BytesWritten) }),
+		figure(gauge, "block_cache_bytes", "Memory that cached blocks take.",
+			func(m *pebble.Metrics) float64 { return float64(m.BlockCache.Size) }),
+		figure(counter, "block_cache_hits_total", "Blocks found in the cache.",
+			func(m *pebble.Metrics) float64 { return float64(m.BlockCache.Hits) }),
+		figure(counter, "block_cache_misses_total", "Blocks read from the disk.",
+			func(m *pebble.Metrics) float64 { return float64(m.BlockCache.Misses) }),
+	}}
+}
+
+func (c *storeCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, f := range c.figures {
+		to <- f.description
+	}
+}
+
+func (c *storeCollector) Collect(to chan<- prometheus.Metric) {
+	if c.journal.enter() != nil {
+		return // closed: there is nothing to ask
+	}
+	defer c.journal.leave()
+	m := c.journal.db.Metrics()
+	for _, f := range c.figures {
+		to <- prometheus.MustNewConstMetric(f.description, f.kind, f.value(m))
+	}
+}

@@ -1,0 +1,170 @@
+package journal
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/engine/journal/record"
+)
+
+const (
+	// formatVersion is that of the keys and of how rows belong together.
+	formatVersion = 1
+
+	storeName = "store"
+	// creatingName is the store while it is made; it gets its name when it is whole.
+	creatingName = "store.creating"
+	lockName     = "LOCK"
+)
+
+func metaKey(name string) []byte { return append([]byte{byte(spaceMeta)}, name...) }
+
+var (
+	metaJournalKey   = metaKey("journal")
+	metaRetentionKey = metaKey("retention")
+)
+
+// place is where in a directory the parts of a journal lie.
+type place struct {
+	fs                   vfs.FS
+	dir, store, creating string
+	mark, lock           string
+}
+
+func placeOf(fs vfs.FS, dir string) place {
+	return place{
+		fs: fs, dir: dir, store: fs.PathJoin(dir, storeName), creating: fs.PathJoin(dir, creatingName),
+		mark: fs.PathJoin(dir, markName), lock: fs.PathJoin(dir, lockName),
+	}
+}
+
+// ensure makes the journal if it is missing and may be made. A crash in
+// between leaves no store under its name, and the next attempt begins anew.
+func (p place) ensure(o Options, events *storeEvents) error {
+	there, err := exists(p.fs, p.store)
+	if err != nil || there {
+		return err
+	}
+	if !o.Create {
+		return engine.Errorf(engine.CodeNotFound, "there is no journal in the directory")
+	}
+	if err := p.refuseLost(); err != nil {
+		return err
+	}
+	if err := p.fs.RemoveAll(p.creating); err != nil {
+		return fmt.Errorf("remove what an earlier attempt left: %w", err)
+	}
+	var identity [16]byte
+	if _, err := rand.Read(identity[:]); err != nil {
+		return fmt.Errorf("draw the journal's identity: %w", err)
+	}
+	if err := createMark(p, identity, 0); err != nil {
+		return err
+	}
+	if err := p.createStore(o, events, identity); err != nil {
+		return err
+	}
+	if err := p.fs.Rename(p.creating, p.store); err != nil {
+		return fmt.Errorf("name the store: %w", err)
+	}
+	return syncDir(p.fs, p.dir)
+}
+
+// refuseLost refuses to make a store where a mark says that one was.
+func (p place) refuseLost() error {
+	there, err := exists(p.fs, p.mark)
+	if err != nil || !there {
+		return err
+	}
+	_, offset, _, err := readMark(p.fs, p.mark)
+	if err != nil {
+		return err
+	}
+	if offset > 0 {
+		return corrupt("the store is gone, and %d appends were acknowledged", offset)
+	}
+	return nil
+}
+
+// createStore makes an empty store and closes it, because damage at the end of
+// a store's very first WAL goes unseen.
+func (p place) createStore(o Options, events *storeEvents, identity [16]byte) error {
+	options := storeOptions(o, events)
+	options.ErrorIfNotExists, options.ErrorIfExists = false, true
+	db, err := pebble.Open(p.creating, options)
+	if err != nil {
+		return openError(err)
+	}
+	value, err := appendRecord(nil, &record.Meta{
+		Format: formatVersion, Identity: identity[:], Shard: uint32(o.Shard), CreatedAt: int64(engine.InstantOf(o.Now())),
+	})
+	if err == nil {
+		err = db.Set(metaJournalKey, value, pebble.Sync)
+	}
+	if err == nil {
+		err = db.Flush()
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("create store: %w", err)
+	}
+	return nil
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	return nil
+}
+
+// identify reads what journal db is, and checks that it is the marked one and
+// that this version understands it.
+func identify(db pebble.Reader, marked [16]byte) (shard engine.Shard, err error) {
+	var meta record.Meta
+	found, err := get(db, metaJournalKey, func(value []byte) error { return decodeRecord("meta", value, &meta) })
+	switch {
+	case err != nil:
+		return 0, err
+	case !found:
+		return 0, corrupt("the store does not say what it is")
+	case meta.GetFormat() != formatVersion:
+		return 0, corrupt("format %d is not known", meta.GetFormat())
+	case len(meta.GetIdentity()) != len(marked):
+		return 0, corrupt("the journal's identity has another size")
+	case [16]byte(meta.GetIdentity()) != marked:
+		return 0, corrupt("the durable mark belongs to another journal")
+	}
+	return engine.Shard(meta.GetShard()), nil
+}
+
+// lastOffset is the newest offset in the log; 0 when nothing was ever appended.
+func lastOffset(r pebble.Reader, shard engine.Shard) (uint64, error) {
+	prefix := shardKey(nil, spaceLog, shard)
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: afterAll(prefix)})
+	if err != nil {
+		return 0, readError(err)
+	}
+	var offset uint64
+	if it.Last() {
+		offset = logKeyOffset(it.Key())
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return 0, readError(err)
+	}
+	return offset, nil
+}
+
+func readRetention(r pebble.Reader) (*record.Retention, error) {
+	kept := &record.Retention{}
+	_, err := get(r, metaRetentionKey, func(value []byte) error { return decodeRecord("retention", value, kept) })
+	return kept, err
+}

@@ -1,0 +1,130 @@
+package journal
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intervenehq/intervene/engine"
+)
+
+// Limits of one journal.
+const (
+	// maxQueuedAppends bounds the appends that wait for the committer; one more
+	// is refused as overloaded.
+	maxQueuedAppends = 16384
+	// maxBatchAppends and maxBatchBytes bound one batch: a batch of more than
+	// half a memtable would force a rotation.
+	maxBatchAppends = 4096
+	maxBatchBytes   = 4 << 20
+	// maxUnsynced is how many batches may wait for their fsync, besides the one
+	// that it runs for. More would make the batches smaller, not the disk faster.
+	maxUnsynced = 1
+	// appendTimeout is how long an append may take before the process ends:
+	// whoever waits for a disk that hangs is better served by another process.
+	appendTimeout = 10 * time.Second
+	// watchInterval is how often the age of the oldest append is looked at.
+	watchInterval = time.Second
+	// diskInterval is how often free space is looked at.
+	diskInterval = time.Second
+	// openReserve is the free space that opening needs: replaying a log on a
+	// full disk would spin. appendReserve is what appends leave free, so that
+	// what is in memory can still be flushed and compacted.
+	openReserve   = 256 << 20
+	appendReserve = 512 << 20
+	// markInterval is how often the durable mark is rewritten while it moves.
+	markInterval = 100 * time.Millisecond
+	// snapshotInterval is how many events at most are applied on a load,
+	// give or take one append.
+	snapshotInterval = 64
+	// ringChanges is how far a reader may fall behind and still be served from
+	// memory.
+	ringChanges = 1 << 14
+	// maxLogRows bounds the log: a reader further behind rebuilds.
+	maxLogRows = 1 << 20
+	// versionCacheSize is how many conversations' newest versions the committer
+	// knows without reading.
+	versionCacheSize = 1 << 16
+	// defaultCacheBytes is Pebble's block cache.
+	defaultCacheBytes = 256 << 20
+	memTableBytes     = 64 << 20
+	memTableStop      = 4
+	l0Compaction      = 2
+	bytesPerSync      = 512 << 10
+	// maxRecycledBytes is the buffer that an append leaves to the next.
+	maxRecycledBytes = 64 << 10
+	// maxPage bounds what one read of a list answers.
+	maxPage          = 10_000
+	filterBitsPerKey = 10
+	deleteRangeDelay = 10 * time.Second
+)
+
+// Options say how a journal is opened. The zero value opens an existing one on
+// the operating system's files.
+type Options struct {
+	// FS is where the journal lives; the operating system's files unless set.
+	FS vfs.FS
+	// Create makes a journal where there is none. Without it a missing one is
+	// refused, so that a wrong path never starts empty.
+	Create bool
+	// Shard is the one that the journal owns.
+	Shard engine.Shard
+	// CacheBytes bounds Pebble's block cache; 256 MB unless set.
+	CacheBytes int64
+	// Registerer is told of the metrics; nobody is unless set.
+	Registerer prometheus.Registerer
+	// Fatal is called when a write or an fsync failed or hangs. It must end the
+	// process: what was asked meanwhile is never answered. The default logs
+	// and exits.
+	Fatal func(error)
+	// Now is the clock for retention; time.Now unless set.
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.CacheBytes < 0 {
+		return Options{}, &engine.Error{Code: engine.CodeInvalid, Field: "CacheBytes", Problem: "must not be negative"}
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = defaultCacheBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Fatal == nil {
+		logger := o.Logger
+		o.Fatal = func(err error) {
+			logger.Error("the journal cannot go on; the process ends", "error", err)
+			os.Exit(1)
+		}
+	}
+	return o, nil
+}
+
+// checkSpace refuses to go on with less than reserve bytes free. A file system
+// that cannot tell is taken to have room.
+func checkSpace(fs vfs.FS, dir string, reserve uint64) (free uint64, err error) {
+	usage, err := fs.GetDiskUsage(dir)
+	if err != nil {
+		return math.MaxUint64, nil
+	}
+	if usage.AvailBytes < reserve {
+		return usage.AvailBytes, &engine.Error{
+			Code: engine.CodeFull,
+			Err:  fmt.Errorf("%d MB are free, %d must be", usage.AvailBytes>>20, reserve>>20),
+		}
+	}
+	return usage.AvailBytes, nil
+}
