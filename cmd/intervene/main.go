@@ -1,0 +1,80 @@
+// Command intervene runs the live-chat hand-off engine and what its operators
+// need beside it. It holds no logic: the packages below it and the edges do.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/intervenehq/intervene/cmd/intervene/serve"
+)
+
+// commands is the command line.
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Run the engine."`
+	Demo    demoCommand    `cmd:"" help:"Play a day: engine, customers, a hostile network and agents in one process."`
+	Graph   graphCommand   `cmd:"" help:"Run the stand-in for Meta's Graph API on loopback."`
+	Token   tokenCommands  `cmd:"" help:"Make the tokens that callers prove themselves with."`
+	Journal journalCommand `cmd:"" help:"Look into a journal whose engine is stopped."`
+	Version versionCommand `cmd:"" help:"Say what this binary was built from."`
+}
+
+// console is what commands print to.
+type console struct {
+	out io.Writer
+	log *slog.Logger
+}
+
+// errFound ends a command that did its work and found something wrong, which
+// it has told already.
+var errFound = errors.New("found")
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: 0 done, 1 failed, 2 the words are wrong.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	parser, err := kong.New(&commands{},
+		kong.Name("intervene"),
+		kong.Description("A live-chat hand-off engine: bot, customer and agents in one durable order."),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Vars{"version": serve.Version()},
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "intervene:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(stderr, "intervene:", err)
+		return 2
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(console{out: stdout, log: slog.New(slog.NewJSONHandler(stderr, nil))})
+	switch {
+	case err == nil:
+		return 0
+	case !errors.Is(err, errFound):
+		fmt.Fprintln(stderr, "intervene:", err)
+	}
+	return 1
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(c console) error {
+	_, err := fmt.Fprintln(c.out, serve.Version())
+	return err
+}

@@ -1,0 +1,201 @@
+// Package serve wires the parts into one running engine and takes it down
+// again in order. It is the one place where they meet; it decides nothing.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/intervenehq/intervene/actors"
+	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/engine/journal"
+	"github.com/intervenehq/intervene/rpc"
+	"github.com/intervenehq/intervene/rpc/whatsapp"
+)
+
+const (
+	// DrainTimeout bounds an orderly stop: streams are told to go, what was
+	// taken is answered, sends on their way come back.
+	DrainTimeout = 25 * time.Second
+	// ExpireInterval is how often the journal lets go of what it need not keep.
+	ExpireInterval = time.Hour
+
+	shard engine.Shard = 0 // one process owns all shards today
+)
+
+// Engine is one running engine. Stop ends it.
+type Engine struct {
+	config   *config.Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	journal  *journal.Journal
+	router   *actors.Router
+	board    *actors.Board
+	courier  *actors.Courier
+	turns    *actors.Turns
+	timers   *actors.Timers
+	graph    *whatsapp.Graph
+	tokens   *rpc.Tokens
+	edge     *rpc.Server
+
+	public, admin         *http.Server
+	publicAddr, adminAddr net.Addr
+
+	failed chan error // a listener that died
+	stop   chan struct{}
+	group  sync.WaitGroup
+}
+
+// Start brings an engine up from its configuration: the disk first, then what
+// stands on it, the network last. When it returns, the engine is ready.
+func Start(c *config.Config, log *slog.Logger) (*Engine, error) {
+	e := &Engine{
+		config: c, log: log, registry: prometheus.NewRegistry(),
+		failed: make(chan error, 2), stop: make(chan struct{}),
+	}
+	e.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	if err := e.start(); err != nil {
+		return nil, errors.Join(err, e.abandon())
+	}
+	return e, nil
+}
+
+func (e *Engine) start() error {
+	bots, err := botsOf(e.config)
+	if err != nil {
+		return err
+	}
+	if e.tokens, err = rpc.NewTokens(tokensOf(e.config)); err != nil {
+		return fmt.Errorf("tokens: %w", err)
+	}
+	if e.journal, err = journal.Open(e.config.DataDir, journal.Options{
+		Create: true, Shard: shard, Registerer: e.registry, Logger: e.log,
+	}); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	e.router = actors.NewRouter(actors.RouterOptions{
+		Store: e.journal, Policies: policiesOf(e.config), Registerer: e.registry, Log: e.log,
+	})
+	if e.board, err = actors.StartBoard(e.journal, e.registry, e.log); err != nil {
+		return fmt.Errorf("build board: %w", err)
+	}
+	channels := channelsOf(e.config)
+	metrics := whatsapp.NewMetrics(e.registry)
+	if e.graph, err = whatsapp.NewGraph(channels, e.log, metrics); err != nil {
+		return fmt.Errorf("graph client: %w", err)
+	}
+	inbox := actors.NewInbox(e.router, e.journal, shard)
+	webhook, err := whatsapp.NewWebhook(channels, inbox, e.log, metrics)
+	if err != nil {
+		return fmt.Errorf("webhook: %w", err)
+	}
+	e.startWorkers(bots)
+	return e.listen(webhook)
+}
+
+// startWorkers begins to do what the journal says is due, also from before a
+// crash.
+func (e *Engine) startWorkers(bots map[engine.WorkspaceID]actors.Bot) {
+	e.courier = actors.StartCourier(actors.CourierOptions{
+		Router: e.router, Agenda: e.journal, Outbox: e.journal, Sender: e.graph, Registerer: e.registry, Log: e.log,
+	})
+	e.turns = actors.StartTurns(actors.TurnsOptions{
+		Router: e.router, Agenda: e.journal, Bots: bots, Registerer: e.registry, Log: e.log,
+	})
+	e.timers = actors.StartTimers(actors.TimersOptions{
+		Router: e.router, Agenda: e.journal, Registerer: e.registry, Log: e.log,
+	})
+	e.group.Go(e.expire)
+}
+
+// expire lets the journal go of what it need not keep any more.
+func (e *Engine) expire() {
+	tick := time.NewTicker(ExpireInterval)
+	defer tick.Stop()
+	for {
+		if err := e.journal.Expire(engine.InstantOf(time.Now())); err != nil {
+			e.log.Error("journal could not expire what is old", slog.Any("error", err))
+		}
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Failed tells of a listener that died: the engine is of no use any more.
+func (e *Engine) Failed() <-chan error { return e.failed }
+
+// Addr is where Connect and the webhooks are served.
+func (e *Engine) Addr() net.Addr { return e.publicAddr }
+
+// AdminAddr is where metrics, probes and profiles are served.
+func (e *Engine) AdminAddr() net.Addr { return e.adminAddr }
+
+// Reload takes the tokens of next; what else differs waits for a restart and
+// is told.
+func (e *Engine) Reload(next *config.Config) (ignored []string, err error) {
+	reloaded, ignored := e.config.WithTokens(next)
+	if err := e.tokens.Replace(tokensOf(reloaded)); err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	e.config = reloaded
+	return ignored, nil
+}
+
+// Stop takes the engine down in order: nothing new comes in, streams are told
+// to go elsewhere, what was taken is answered, sends on their way come back,
+// and the journal is closed last. What it could not finish is in the journal
+// and goes on at the next start.
+func (e *Engine) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, DrainTimeout)
+	defer cancel()
+	err := e.router.Drain(ctx) // from here on /readyz says no
+	err = errors.Join(err, e.public.Shutdown(ctx), e.admin.Shutdown(ctx))
+	return errors.Join(err, e.halt(ctx))
+}
+
+// abandon takes down what a failed start had brought up.
+func (e *Engine) abandon() error {
+	ctx, cancel := context.WithTimeout(context.Background(), DrainTimeout)
+	defer cancel()
+	return e.halt(ctx)
+}
+
+// halt stops what is there, in the reverse order of its start.
+func (e *Engine) halt(ctx context.Context) error {
+	close(e.stop)
+	var err error
+	if e.courier != nil {
+		e.timers.Stop(ctx)
+		e.turns.Stop(ctx)
+		e.courier.Stop(ctx)
+	}
+	if e.router != nil {
+		err = e.router.Drain(ctx)
+		e.router.Stop()
+	}
+	if e.board != nil {
+		e.board.Stop()
+	}
+	e.group.Wait()
+	if e.graph != nil {
+		e.graph.Close()
+	}
+	if e.journal != nil {
+		err = errors.Join(err, e.journal.Close())
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package serve
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/intervenehq/intervene/actors"
+	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/rpc"
+	"github.com/intervenehq/intervene/rpc/bot"
+	"github.com/intervenehq/intervene/rpc/whatsapp"
+)
+
+// What follows says in each part's own words what the configuration says.
+
+func botsOf(c *config.Config) (map[engine.WorkspaceID]actors.Bot, error) {
+	bots := make(map[engine.WorkspaceID]actors.Bot, len(c.Workspaces))
+	for _, w := range c.Workspaces {
+		if w.Bot == nil {
+			bots[w.ID] = bot.Default()
+			continue
+		}
+		b, err := bot.Parse(w.Bot.Path, w.Bot.Text)
+		if err != nil {
+			return nil, fmt.Errorf("bot of workspace %s: %w", w.ID, err)
+		}
+		bots[w.ID] = b
+	}
+	return bots, nil
+}
+
+func policiesOf(c *config.Config) map[engine.WorkspaceID]engine.Policy {
+	policies := make(map[engine.WorkspaceID]engine.Policy, len(c.Workspaces))
+	for _, w := range c.Workspaces {
+		policies[w.ID] = w.Policy
+	}
+	return policies
+}
+
+func tokensOf(c *config.Config) []rpc.Token {
+	var tokens []rpc.Token
+	for _, w := range c.Workspaces {
+		for _, t := range w.Tokens {
+			role, err := rpc.ParseRole(string(t.Role))
+			if err != nil {
+				panic(err) // config checked it: the two lists of roles differ
+			}
+			tokens = append(tokens, rpc.Token{
+				Hash:      t.SHA256,
+				Principal: rpc.Principal{ID: t.ID, Name: t.Name, Workspace: w.ID, Role: role},
+			})
+		}
+	}
+	return tokens
+}
+
+func channelsOf(c *config.Config) whatsapp.Config {
+	var edge whatsapp.Config
+	for _, a := range c.Apps {
+		app := whatsapp.App{
+			ID: whatsapp.AppID(a.ID), VerifyToken: whatsapp.Secret(a.VerifyToken.Reveal()),
+			GraphBaseURL: a.GraphBaseURL, GraphVersion: a.GraphVersion,
+		}
+		for _, s := range a.AppSecrets {
+			app.AppSecrets = append(app.AppSecrets, whatsapp.Secret(s.Reveal()))
+		}
+		edge.Apps = append(edge.Apps, app)
+	}
+	for _, w := range c.Workspaces {
+		for _, ch := range w.Channels {
+			edge.Channels = append(edge.Channels, whatsapp.Channel{
+				ID: ch.ID, Workspace: w.ID, App: whatsapp.AppID(ch.App),
+				PhoneNumberID: whatsapp.PhoneNumberID(ch.PhoneNumberID),
+				AccessToken:   whatsapp.Secret(ch.AccessToken.Reveal()),
+			})
+		}
+	}
+	return edge
+}
+
+// Version is what this binary was built from, as far as the build tells.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
+}
+
+func buildInfo() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_build_info", Help: "1, labelled with what the binary was built from.",
+		ConstLabels: prometheus.Labels{"version": Version()},
+	}, func() float64 { return 1 })
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/cmd/intervene/serve"
+)
+
+type serveCommand struct {
+	Config string `required:"" type:"existingfile" placeholder:"FILE" help:"The configuration; docs/CONFIG.md tells its keys."`
+}
+
+// Run serves until SIGTERM or an interrupt, then drains. SIGHUP takes the
+// tokens anew.
+func (s serveCommand) Run(ctx context.Context, c console) error {
+	loaded, err := config.Load(s.Config)
+	if err != nil {
+		return err
+	}
+	engine, err := serve.Start(loaded, c.log)
+	if err != nil {
+		return err
+	}
+	c.log.Info("ready", slog.String("listen", engine.Addr().String()), slog.String("admin_listen", engine.AdminAddr().String()))
+
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			c.log.Info("draining")
+			if err := engine.Stop(context.WithoutCancel(ctx)); err != nil {
+				return fmt.Errorf("drain: %w", err)
+			}
+			c.log.Info("stopped")
+			return nil
+		case err := <-engine.Failed():
+			return err
+		case <-hangup:
+			s.reload(engine, c.log)
+		}
+	}
+}
+
+// reload keeps what is there when the file is wrong: a typing error must not
+// lock everybody out.
+func (s serveCommand) reload(engine *serve.Engine, log *slog.Logger) {
+	next, err := config.Load(s.Config)
+	if err != nil {
+		log.Error("reload refused, the tokens stay as they are", slog.Any("error", err))
+		return
+	}
+	ignored, err := engine.Reload(next)
+	if err != nil {
+		log.Error("reload refused, the tokens stay as they are", slog.Any("error", err))
+		return
+	}
+	log.Info("tokens reloaded", slog.Any("waits_for_restart", ignored))
+}
