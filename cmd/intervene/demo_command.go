@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,6 +24,9 @@ func (d demoCommand) Run(ctx context.Context, c console) error {
 	if d.Headless {
 		return d.headless(ctx, c)
 	}
+	if d.Seed != 0 || d.Report != "" {
+		return errors.New("--seed and --report are for --headless")
+	}
 	// What the engine tells would tear the picture on the screen apart; what
 	// goes wrong is worth that.
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -30,8 +34,11 @@ func (d demoCommand) Run(ctx context.Context, c console) error {
 }
 
 func (d demoCommand) headless(ctx context.Context, c console) error {
-	if d.For <= 0 {
-		return fmt.Errorf("--for must be more than 0")
+	switch {
+	case d.For <= 0:
+		return errors.New("--for must be more than 0")
+	case d.Data != "":
+		return errors.New("--data is for a demo with an audience: a headless one begins with an empty journal")
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	report, err := demo.Headless{For: d.For, Seed: d.Seed, Log: log}.Run(ctx)

@@ -19,12 +19,14 @@ const (
 	arrivalRate = 74
 	// streamLife is how old a board's stream gets before it is broken off.
 	streamLife = 4 * time.Second
-	// settleLimit bounds how long a run waits, after its customers are gone,
-	// until nothing is on its way any more; settlePause is between two looks,
-	// settleQuiet how long nothing may have been sent.
-	settleLimit = 25 * time.Second
-	settlePause = 500 * time.Millisecond
+	// settleQuiet is how long nothing may have been sent before a run counts as
+	// settled; settlePause is between two looks. settleLimit bounds a wait in
+	// which nothing gets on, settleMost any wait: a slow machine needs longer,
+	// and is no violation.
 	settleQuiet = time.Second
+	settlePause = 100 * time.Millisecond
+	settleLimit = 25 * time.Second
+	settleMost  = 3 * time.Minute
 	// drainLimit bounds the end of a run.
 	drainLimit = 30 * time.Second
 
@@ -141,38 +143,42 @@ func (d *day) play(ctx context.Context, length time.Duration) error {
 }
 
 // settle waits until nothing was sent for a while, nothing is pending at the
-// stand-in, and there holds, or settleLimit has passed.
+// stand-in, and there holds, or until nothing gets on.
 func (d *day) settle(ctx context.Context, there func() bool) {
-	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	ctx, cancel := context.WithTimeout(ctx, settleMost)
 	defer cancel()
-	quietSince, sent := time.Now(), uint64(0)
-	for rest(ctx, settlePause/5) {
+	quiet, moved := time.Now(), time.Now()
+	var before standin.Stats
+	for rest(ctx, settlePause) && time.Since(moved) < settleLimit {
 		stats := d.stage.graph.Stats()
-		if stats.Accepted != sent || stats.Pending > 0 || !there() {
-			quietSince, sent = time.Now(), stats.Accepted
+		if stats.Accepted != before.Accepted || stats.Acknowledged != before.Acknowledged {
+			moved = time.Now()
 		}
-		if time.Since(quietSince) >= settleQuiet {
+		if stats.Accepted != before.Accepted || stats.Pending > 0 || !there() {
+			quiet = time.Now()
+		}
+		if before = stats; time.Since(quiet) >= settleQuiet {
 			return
 		}
 	}
 }
 
 // evidence reads everything back. Conversations that still wait for something
-// are read again until they do not or the time is up: the audit tells those.
+// are read again until they do not, or until nothing gets on: the audit tells
+// those.
 func (d *day) evidence(ctx context.Context) (*evidence, error) {
 	all, err := observeAll(ctx, d.people)
 	if err != nil {
 		return nil, err
 	}
-	deadline := time.Now().Add(settleLimit)
+	open, moved := all, time.Now()
 	for {
-		var open []*observation
-		for _, o := range all {
-			if o.unsettled(time.Now()) != "" {
-				open = append(open, o)
-			}
+		before := len(open)
+		open = slices.DeleteFunc(slices.Clone(open), func(o *observation) bool { return o.unsettled(time.Now()) == "" })
+		if len(open) < before {
+			moved = time.Now()
 		}
-		if len(open) == 0 || time.Now().After(deadline) || !rest(ctx, settlePause) {
+		if len(open) == 0 || time.Since(moved) > settleLimit || !rest(ctx, settleQuiet/2) {
 			break
 		}
 		if err := observe(ctx, d.people, open); err != nil {
