@@ -44,7 +44,14 @@ type conversation struct {
 	// after anything went wrong, so that what is not durable never survives.
 	state *engine.Conversation
 	index engine.Index
+	// panics counts those of this actor; quarantined is why it takes nothing.
+	panics      int
+	quarantined error
 }
+
+// maxPanics is how often a conversation may panic before it is quarantined: once
+// may be the command's fault and chance, twice is the conversation's.
+const maxPanics = 2
 
 // Receive runs one message at a time. It blocks in the journal's append: that
 // parks one goroutine and keeps the order plain.
@@ -66,19 +73,43 @@ func (c *conversation) answer(r *request) (answer response) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.state = nil
+			c.panics++
 			c.router.metrics.restarts.Inc()
 			c.router.log.Error("conversation panicked", slog.String("conversation", c.id.String()),
 				slog.String("panic", panicKind(cause)), slog.String("stack", string(debug.Stack())))
 			answer = response{err: engine.Errorf(engine.CodeUnavailable, "conversation panicked")}
+			if c.panics == maxPanics {
+				answer = response{err: c.quarantine("it panicked twice")}
+			}
 		}
 	}()
+	if c.quarantined != nil {
+		return response{err: c.quarantined}
+	}
 	if err := c.load(); err != nil {
 		return response{err: err}
 	}
 	if r.turn {
-		return c.askTurn()
+		answer = c.askTurn()
+	} else {
+		answer = c.run(r.command)
 	}
-	return c.run(r.command)
+	if engine.CodeOf(answer.err) == engine.CodeCorrupt {
+		answer = response{err: c.quarantine("it cannot be read")}
+	}
+	return answer
+}
+
+// quarantine takes nothing more until an operator has repaired the journal and
+// started anew: what it would cost is tried once, and its neighbours not at all.
+func (c *conversation) quarantine(why string) error {
+	c.state = nil
+	c.quarantined = &engine.Error{Code: engine.CodeQuarantined}
+	c.entry.quarantined.Store(true)
+	c.router.metrics.quarantined.Inc()
+	c.router.log.Error("conversation is quarantined; stop the engine and run `intervene journal verify` and `journal repair`",
+		slog.String("conversation", c.id.String()), slog.String("reason", why))
+	return c.quarantined
 }
 
 // panicKind names a panic without its text, which may hold what a customer wrote.
@@ -94,6 +125,9 @@ func (c *conversation) load() error {
 		return nil
 	}
 	state, err := c.router.store.Load(c.id)
+	if engine.CodeOf(err) == engine.CodeCorrupt {
+		return c.quarantine("it cannot be loaded")
+	}
 	if err != nil {
 		return fmt.Errorf("load conversation: %w", err)
 	}

@@ -25,6 +25,7 @@ const (
 type Inbox struct {
 	router    *Router
 	directory Directory
+	parking   Parking
 	shard     engine.Shard
 
 	mu sync.Mutex
@@ -45,9 +46,12 @@ type opening struct {
 	keys     []openingKey
 }
 
-// NewInbox makes the inbox of one shard.
-func NewInbox(router *Router, directory Directory, shard engine.Shard) *Inbox {
-	return &Inbox{router: router, directory: directory, shard: shard, opening: make(map[openingKey]*opening)}
+// NewInbox makes the inbox of one shard. Items of a quarantined conversation are
+// parked; without parking they are refused.
+func NewInbox(router *Router, directory Directory, parking Parking, shard engine.Shard) *Inbox {
+	return &Inbox{
+		router: router, directory: directory, parking: parking, shard: shard, opening: make(map[openingKey]*opening),
+	}
 }
 
 // Receive takes items in order and answers, for each, nil once it is durable:
@@ -132,7 +136,7 @@ func (i *Inbox) message(ctx context.Context, item *engine.Inbound) error {
 		})
 		conflict, ok := errors.AsType[*engine.Error](err)
 		if !ok || conflict.Code != engine.CodeConflict {
-			return err
+			return i.park(place.id, item, err)
 		}
 		switch {
 		case conflict.Duplicate:
@@ -228,10 +232,26 @@ func (i *Inbox) status(ctx context.Context, item *engine.Inbound) error {
 			return err
 		}
 	}
-	return i.admit(ctx, id.Conversation, engine.Command{
+	err := i.admit(ctx, id.Conversation, engine.Command{
 		Workspace: item.Workspace, By: engine.Party{Kind: engine.Customer},
 		Body: engine.RecordStatus{Send: id.Version, State: s.State, External: s.External, Error: s.Error},
 	})
+	known := *item
+	known.Status = &engine.Status{External: s.External, Op: id, State: s.State, Error: s.Error, At: s.At}
+	return i.park(id.Conversation, &known, err)
+}
+
+// park makes durable what a quarantined conversation could not take, so that
+// the platform need not deliver it, and all that came with it, for ever.
+func (i *Inbox) park(id engine.ConversationID, item *engine.Inbound, err error) error {
+	if i.parking == nil || engine.CodeOf(err) != engine.CodeQuarantined {
+		return err
+	}
+	if err := i.parking.Park(engine.Parked{Conversation: id, At: engine.InstantOf(time.Now()), Item: *item}); err != nil {
+		return fmt.Errorf("park item: %w", err)
+	}
+	i.router.metrics.parked.Inc()
+	return nil
 }
 
 // sent finds the send that a platform's ID names, waiting a little for one

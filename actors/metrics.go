@@ -33,6 +33,8 @@ type routerMetrics struct {
 	activations  prometheus.Counter
 	passivations prometheus.Counter
 	restarts     prometheus.Counter
+	quarantined  prometheus.Gauge
+	parked       prometheus.Counter
 }
 
 func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetrics {
@@ -52,9 +54,16 @@ func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetric
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "intervene_actor_restarts_total", Help: "Conversations loaded anew after a panic.",
 		}),
+		quarantined: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_actors_quarantined",
+			Help: "Conversations that cannot be loaded or panicked twice, and wait for an operator.",
+		}),
+		parked: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_items_parked_total", Help: "Items of quarantined conversations, kept for `journal repair`.",
+		}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.restarts,
+		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.restarts, m.quarantined, m.parked,
 			gauge("intervene_actors_resident", "Conversations in memory.", func() float64 { return float64(r.Resident()) }),
 			gauge("intervene_actor_requests_waiting", "Requests taken and not yet answered.",
 				func() float64 { return float64(r.waiting.Load()) }))

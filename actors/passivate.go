@@ -30,7 +30,7 @@ func (r *Router) passivate(shard *tableShard, idleSince time.Time) {
 		// Messages in a stopping mailbox vanish. Nothing is in this one: all
 		// that was sent was answered, and nobody can send while we hold mu.
 		idle := e.used.Before(idleSince) || e.empty.Load()
-		if idle && e.waiting() == 0 {
+		if idle && e.waiting() == 0 && !e.quarantined.Load() {
 			r.release(shard, id, e)
 			r.metrics.passivations.Inc()
 		}

@@ -31,6 +31,12 @@ type Directory interface {
 	BySend(channel engine.ChannelID, external string) (engine.MessageID, bool, error)
 }
 
+// Parking keeps items whose conversation cannot take them.
+type Parking interface {
+	// Park is durable when it returns nil. An item that comes again is parked once.
+	Park(p engine.Parked) error
+}
+
 // Agenda lists the conversations that wait for work of one kind, the longest
 // waiting first.
 type Agenda interface {

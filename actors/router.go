@@ -83,6 +83,8 @@ type entry struct {
 	// empty says that the conversation has no event: an ID that somebody
 	// guessed is not worth the room.
 	empty atomic.Bool
+	// quarantined keeps it here, so that it is not tried again and again.
+	quarantined atomic.Bool
 }
 
 func (e *entry) waiting() uint64 { return e.sent - e.handled.Load() }

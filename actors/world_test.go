@@ -68,7 +68,7 @@ func (w *world) start() {
 	if w.board, err = actors.StartBoard(w.journal, nil, log); err != nil {
 		w.t.Fatalf("build board: %v", err)
 	}
-	w.inbox = actors.NewInbox(w.router, w.journal, 0)
+	w.inbox = actors.NewInbox(w.router, w.journal, w.journal, 0)
 	w.courier = actors.StartCourier(actors.CourierOptions{
 		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.platform, Log: log,
 	})

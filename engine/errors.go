@@ -30,13 +30,17 @@ const (
 	CodeFull           Code = 16 // no room on the disk
 	CodeUnavailable    Code = 17 // closing, or not reachable
 	CodeCorrupt        Code = 18 // what was read is not what was written
-	codeCount               = 19
+
+	// CodeQuarantined: it cannot be loaded, or panicked twice, and waits for
+	// repair; its neighbours do not mind.
+	CodeQuarantined Code = 19
+	codeCount            = 20
 )
 
 var codeNames = [codeCount]string{
 	"none", "invalid", "not found", "forbidden", "not requesting", "not intervened", "held by other", "not holder",
 	"bot fenced", "window closed", "stale epoch", "command reused", "overloaded", "conflict", "fenced",
-	"unknown outcome", "full", "unavailable", "corrupt",
+	"unknown outcome", "full", "unavailable", "corrupt", "quarantined",
 }
 
 func (c Code) String() string { return nameOf(codeNames[:], int(c)) }

@@ -20,6 +20,13 @@ type Status struct {
 	At    Instant
 }
 
+// Parked is an item that waits until its conversation can be loaded again.
+type Parked struct {
+	Conversation ConversationID
+	At           Instant // when it came
+	Item         Inbound
+}
+
 // Outbound is one attempt to send a message.
 type Outbound struct {
 	// ID travels along and comes back in statuses.

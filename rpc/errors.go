@@ -57,6 +57,7 @@ var answers = map[engine.Code]answer{
 	engine.CodeUnknownOutcome: unavailable,
 	engine.CodeUnavailable:    unavailable,
 	engine.CodeFull:           {connect.CodeResourceExhausted, "DISK_FULL", "there is no room to store it; nothing was done", diskFullRetry},
+	engine.CodeQuarantined:    {connect.CodeDataLoss, "QUARANTINED", "the conversation waits for an operator's repair", 0},
 	engine.CodeCorrupt:        {connect.CodeDataLoss, "CORRUPT", "what is stored of the conversation cannot be read", 0},
 }
 

@@ -43,6 +43,7 @@ func TestEveryCodeIsAnswered(t *testing.T) {
 		engine.CodeFull:           {connect.CodeResourceExhausted, "DISK_FULL", diskFullRetry},
 		engine.CodeUnavailable:    {connect.CodeUnavailable, "UNAVAILABLE", 0},
 		engine.CodeCorrupt:        {connect.CodeDataLoss, "CORRUPT", 0},
+		engine.CodeQuarantined:    {connect.CodeDataLoss, "QUARANTINED", 0},
 	}
 	for code := engine.Code(1); code.String() != "unknown"; code++ {
 		t.Run(code.String(), func(t *testing.T) {

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
+	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
 )
 
 type journalCommand struct {
 	Verify journalVerifyCommand `cmd:"" help:"Derive everything from the events and tell what differs; exits 1 on any difference."`
+	Repair journalRepairCommand `cmd:"" help:"Replay what was parked while conversations were quarantined; exits 1 if any is left."`
 	Dump   journalDumpCommand   `cmd:"" help:"Print events as JSON lines. They hold what was said: treat the output so."`
 }
 
@@ -40,6 +43,11 @@ func (j journalVerifyCommand) Run(c console) error {
 			return err
 		}
 	}
+	if report.Parked > 0 {
+		if _, err := fmt.Fprintf(c.out, "%d parked items wait for `intervene journal repair`\n", report.Parked); err != nil {
+			return err
+		}
+	}
 	if !report.OK() {
 		if _, err := fmt.Fprintf(c.out, "%d differences\n", report.Differences); err != nil {
 			return err
@@ -48,6 +56,27 @@ func (j journalVerifyCommand) Run(c console) error {
 	}
 	_, err = fmt.Fprintln(c.out, "everything is as the events say")
 	return err
+}
+
+type journalRepairCommand struct{ journalDir }
+
+func (j journalRepairCommand) Run(ctx context.Context, c console) error {
+	repaired, err := serve.Repair(ctx, j.Data, c.log)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(c.out, "%d parked items replayed\n", repaired.Replayed); err != nil {
+		return err
+	}
+	for id, n := range repaired.Left {
+		if _, err := fmt.Fprintf(c.out, "conversation %s cannot take its %d parked items yet\n", id, n); err != nil {
+			return err
+		}
+	}
+	if len(repaired.Left) > 0 {
+		return errFound
+	}
+	return nil
 }
 
 type journalDumpCommand struct {

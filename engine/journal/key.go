@@ -16,6 +16,7 @@ const (
 	spaceConversation space = 0x10 // conversation, version; the head's version is all ones
 	spaceSnapshot     space = 0x11 // conversation, version / snapshotInterval
 	spaceDelivery     space = 0x12 // conversation, version of the send
+	spaceParked       space = 0x13 // conversation, hash of the item
 	spaceLog          space = 0x20 // shard, offset
 	spaceDedupe       space = 0x21 // shard, minute, hash of channel and external
 	spaceExternal     space = 0x22 // shard, generation, hash of channel and external
@@ -28,7 +29,7 @@ const (
 var spaceNames = map[space]string{
 	spaceMeta: "meta", spaceConversation: "event", spaceSnapshot: "snapshot", spaceDelivery: "delivery",
 	spaceLog: "log", spaceDedupe: "dedupe", spaceExternal: "external", spaceIdentity: "identity",
-	spaceBoard: "board", spaceHistory: "history", spaceDue: "due",
+	spaceParked: "parked", spaceBoard: "board", spaceHistory: "history", spaceDue: "due",
 }
 
 func (s space) String() string { return spaceNames[s] }

@@ -190,6 +190,10 @@ func (j *Journal) reference(what string, key []byte) (ref engine.MessageID, foun
 	})
 	if err == nil && found {
 		_, _, err = j.settledHead(ref.Conversation)
+		if engine.CodeOf(err) == engine.CodeCorrupt {
+			// The conversation is damaged; what points to it is not.
+			err = j.settledAll()
+		}
 	}
 	if err != nil {
 		return engine.MessageID{}, false, err

@@ -162,6 +162,9 @@ func (m *machine) pass(t *rapid.T) {
 }
 
 func (m *machine) reopen(t *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(t, "reopen") != 0 {
+		return
+	}
 	m.close(t)
 	m.open(t)
 	for _, w := range m.writers {

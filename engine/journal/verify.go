@@ -64,6 +64,7 @@ type Report struct {
 	Events        uint64
 	Appends       uint64
 	Columns       []ColumnCount
+	Parked        uint64 // items that wait for `journal repair`
 	// Findings lists the first differences of Differences.
 	Findings    []Finding
 	Differences int
@@ -135,7 +136,7 @@ func (v *verifier) run() (err error) {
 	if v.kept, err = readRetention(v.db); err != nil {
 		return err
 	}
-	for _, step := range []func() error{v.readLog, v.conversations, v.rows, v.columns} {
+	for _, step := range []func() error{v.readLog, v.conversations, v.rows, v.columns, v.parked} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -285,7 +286,7 @@ func (v *verifier) strangers() error {
 		return true, nil
 	}
 	known := [][]byte{metaJournalKey, metaRetentionKey}
-	for _, s := range append([]space{spaceConversation, spaceLog}, derived...) {
+	for _, s := range append([]space{spaceConversation, spaceLog, spaceParked}, derived...) {
 		known = append(known, shardKey(nil, s, v.shard))
 	}
 	slices.SortFunc(known, bytes.Compare)
@@ -327,6 +328,18 @@ func (v *verifier) columns() error {
 		}
 	}
 	return nil
+}
+
+// parked counts what waits for repair: no event tells of it yet.
+func (v *verifier) parked() error {
+	return v.eachRow(spaceParked, func(key, value []byte) error {
+		if _, err := decodeParked(key, value); err != nil {
+			v.report.add(Finding{Problem: ProblemUnreadable, Row: spaceParked.String(), Detail: err.Error()})
+			return nil
+		}
+		v.report.Parked++
+		return nil
+	})
 }
 
 func compareColumns(a, b columnOf) int {

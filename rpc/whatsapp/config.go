@@ -3,6 +3,7 @@ package whatsapp
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 
@@ -39,6 +40,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hiddenSecret), nil }
 type Config struct {
 	Apps     []App
 	Channels []Channel
+	// Transport carries what is sent. Nil: the Graph's own.
+	Transport http.RoundTripper
 }
 
 // App is one app of Meta's: who may call its webhook, and where its Graph API is.

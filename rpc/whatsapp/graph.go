@@ -72,6 +72,9 @@ func NewGraph(config Config, logger *slog.Logger, metrics *Metrics) (*Graph, err
 		failures: rate.Sometimes{First: 1, Interval: graphLogInterval},
 		draw:     rand.N[time.Duration],
 	}
+	if config.Transport != nil {
+		g.client.Transport = config.Transport
+	}
 	apps := make(map[AppID]App, len(config.Apps))
 	for _, app := range config.withDefaults().Apps {
 		apps[app.ID] = app

@@ -95,7 +95,7 @@ func (e *Engine) start() error {
 	if e.graph, err = whatsapp.NewGraph(channels, e.log, metrics); err != nil {
 		return fmt.Errorf("graph client: %w", err)
 	}
-	inbox := actors.NewInbox(e.router, e.journal, shard)
+	inbox := actors.NewInbox(e.router, e.journal, e.journal, shard)
 	webhook, err := whatsapp.NewWebhook(channels, inbox, e.log, metrics)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)

@@ -2502,6 +2502,265 @@ func (x *Delivery) GetAt() int64 {
 	return 0
 }
 
+// Parked is an item that waits until its conversation can be loaded again.
+type Parked struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	At        int64                  `protobuf:"varint,1,opt,name=at" json:"at,omitempty"`
+	Workspace string                 `protobuf:"bytes,2,opt,name=workspace" json:"workspace,omitempty"`
+	Channel   string                 `protobuf:"bytes,3,opt,name=channel" json:"channel,omitempty"`
+	// Types that are valid to be assigned to Item:
+	//
+	//	*Parked_Message
+	//	*Parked_Status
+	Item          isParked_Item `protobuf_oneof:"item"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parked) Reset() {
+	*x = Parked{}
+	mi := &file_record_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parked) ProtoMessage() {}
+
+func (x *Parked) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parked.ProtoReflect.Descriptor instead.
+func (*Parked) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Parked) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Parked) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *Parked) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Parked) GetItem() isParked_Item {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *Parked) GetMessage() *ParkedMessage {
+	if x != nil {
+		if x, ok := x.Item.(*Parked_Message); ok {
+			return x.Message
+		}
+	}
+	return nil
+}
+
+func (x *Parked) GetStatus() *ParkedStatus {
+	if x != nil {
+		if x, ok := x.Item.(*Parked_Status); ok {
+			return x.Status
+		}
+	}
+	return nil
+}
+
+type isParked_Item interface {
+	isParked_Item()
+}
+
+type Parked_Message struct {
+	Message *ParkedMessage `protobuf:"bytes,16,opt,name=message,oneof"`
+}
+
+type Parked_Status struct {
+	Status *ParkedStatus `protobuf:"bytes,17,opt,name=status,oneof"`
+}
+
+func (*Parked_Message) isParked_Item() {}
+
+func (*Parked_Status) isParked_Item() {}
+
+type ParkedMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact" json:"contact,omitempty"`
+	External      string                 `protobuf:"bytes,2,opt,name=external" json:"external,omitempty"`
+	SentAt        int64                  `protobuf:"varint,3,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
+	Content       *Content               `protobuf:"bytes,4,opt,name=content" json:"content,omitempty"`
+	ReplyTo       string                 `protobuf:"bytes,5,opt,name=reply_to,json=replyTo" json:"reply_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedMessage) Reset() {
+	*x = ParkedMessage{}
+	mi := &file_record_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedMessage) ProtoMessage() {}
+
+func (x *ParkedMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedMessage.ProtoReflect.Descriptor instead.
+func (*ParkedMessage) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ParkedMessage) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *ParkedMessage) GetExternal() string {
+	if x != nil {
+		return x.External
+	}
+	return ""
+}
+
+func (x *ParkedMessage) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+func (x *ParkedMessage) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *ParkedMessage) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+type ParkedStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	External      string                 `protobuf:"bytes,1,opt,name=external" json:"external,omitempty"`
+	Send          uint64                 `protobuf:"varint,2,opt,name=send" json:"send,omitempty"`
+	State         uint32                 `protobuf:"varint,3,opt,name=state" json:"state,omitempty"`
+	Error         int32                  `protobuf:"varint,4,opt,name=error" json:"error,omitempty"`
+	At            int64                  `protobuf:"varint,5,opt,name=at" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedStatus) Reset() {
+	*x = ParkedStatus{}
+	mi := &file_record_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedStatus) ProtoMessage() {}
+
+func (x *ParkedStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedStatus.ProtoReflect.Descriptor instead.
+func (*ParkedStatus) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ParkedStatus) GetExternal() string {
+	if x != nil {
+		return x.External
+	}
+	return ""
+}
+
+func (x *ParkedStatus) GetSend() uint64 {
+	if x != nil {
+		return x.Send
+	}
+	return 0
+}
+
+func (x *ParkedStatus) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *ParkedStatus) GetError() int32 {
+	if x != nil {
+		return x.Error
+	}
+	return 0
+}
+
+func (x *ParkedStatus) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
@@ -2706,6 +2965,25 @@ const file_record_proto_rawDesc = "" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1a\n" +
 	"\bexternal\x18\x03 \x01(\tR\bexternal\x12\x14\n" +
 	"\x05error\x18\x04 \x01(\x05R\x05error\x12\x0e\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\"\xd5\x01\n" +
+	"\x06Parked\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1c\n" +
+	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x18\n" +
+	"\achannel\x18\x03 \x01(\tR\achannel\x12>\n" +
+	"\amessage\x18\x10 \x01(\v2\".intervene.record.v1.ParkedMessageH\x00R\amessage\x12;\n" +
+	"\x06status\x18\x11 \x01(\v2!.intervene.record.v1.ParkedStatusH\x00R\x06statusB\x06\n" +
+	"\x04item\"\xcf\x01\n" +
+	"\rParkedMessage\x126\n" +
+	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\x12\x1a\n" +
+	"\bexternal\x18\x02 \x01(\tR\bexternal\x12\x17\n" +
+	"\asent_at\x18\x03 \x01(\x03R\x06sentAt\x126\n" +
+	"\acontent\x18\x04 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\x12\x19\n" +
+	"\breply_to\x18\x05 \x01(\tR\areplyTo\"z\n" +
+	"\fParkedStatus\x12\x1a\n" +
+	"\bexternal\x18\x01 \x01(\tR\bexternal\x12\x12\n" +
+	"\x04send\x18\x02 \x01(\x04R\x04send\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\rR\x05state\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\x05R\x05error\x12\x0e\n" +
 	"\x02at\x18\x05 \x01(\x03R\x02atB?Z6github.com/intervenehq/intervene/engine/journal/record\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
 
 var (
@@ -2720,7 +2998,7 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_record_proto_goTypes = []any{
 	(*Meta)(nil),            // 0: intervene.record.v1.Meta
 	(*Retention)(nil),       // 1: intervene.record.v1.Retention
@@ -2753,6 +3031,9 @@ var file_record_proto_goTypes = []any{
 	(*Change)(nil),          // 28: intervene.record.v1.Change
 	(*BoardRow)(nil),        // 29: intervene.record.v1.BoardRow
 	(*Delivery)(nil),        // 30: intervene.record.v1.Delivery
+	(*Parked)(nil),          // 31: intervene.record.v1.Parked
+	(*ParkedMessage)(nil),   // 32: intervene.record.v1.ParkedMessage
+	(*ParkedStatus)(nil),    // 33: intervene.record.v1.ParkedStatus
 }
 var file_record_proto_depIdxs = []int32{
 	3,  // 0: intervene.record.v1.Event.by:type_name -> intervene.record.v1.Party
@@ -2785,11 +3066,15 @@ var file_record_proto_depIdxs = []int32{
 	26, // 27: intervene.record.v1.Snapshot.outcomes:type_name -> intervene.record.v1.Outcome
 	27, // 28: intervene.record.v1.Change.after:type_name -> intervene.record.v1.Index
 	27, // 29: intervene.record.v1.Change.before:type_name -> intervene.record.v1.Index
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	32, // 30: intervene.record.v1.Parked.message:type_name -> intervene.record.v1.ParkedMessage
+	33, // 31: intervene.record.v1.Parked.status:type_name -> intervene.record.v1.ParkedStatus
+	4,  // 32: intervene.record.v1.ParkedMessage.contact:type_name -> intervene.record.v1.Contact
+	5,  // 33: intervene.record.v1.ParkedMessage.content:type_name -> intervene.record.v1.Content
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -2813,13 +3098,17 @@ func file_record_proto_init() {
 		(*Event_TimerArmed)(nil),
 		(*Event_Noted)(nil),
 	}
+	file_record_proto_msgTypes[31].OneofWrappers = []any{
+		(*Parked_Message)(nil),
+		(*Parked_Status)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
