@@ -228,8 +228,9 @@ func (c *crasher) calm(t *testing.T, patient bool) {
 		limit += doubt
 	}
 	for deadline := time.Now().Add(limit); ; rest(t.Context(), settlePause) {
-		unsettled, doubtful := c.look(t).waiting(time.Now())
+		// First: what is on its way while we look would else be in neither.
 		pending := c.site.graph.Stats().Pending
+		unsettled, doubtful := c.look(t).waiting(time.Now())
 		if len(unsettled) == 0 && pending == 0 && (doubtful == 0 || !patient) {
 			c.doubtful = max(c.doubtful, doubtful)
 			return
