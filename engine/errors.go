@@ -30,7 +30,6 @@ const (
 	CodeFull           Code = 16 // no room on the disk
 	CodeUnavailable    Code = 17 // closing, or not reachable
 	CodeCorrupt        Code = 18 // what was read is not what was written
-
 	// CodeQuarantined: it cannot be loaded, or panicked twice, and waits for
 	// repair; its neighbours do not mind.
 	CodeQuarantined Code = 19

@@ -46,7 +46,6 @@ type Engine struct {
 	timers   *actors.Timers
 	graph    *whatsapp.Graph
 	tokens   *rpc.Tokens
-	edge     *rpc.Server
 
 	public, admin         *http.Server
 	publicAddr, adminAddr net.Addr
