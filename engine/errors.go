@@ -30,10 +30,8 @@ const (
 	CodeFull           Code = 16 // no room on the disk
 	CodeUnavailable    Code = 17 // closing, or not reachable
 	CodeCorrupt        Code = 18 // what was read is not what was written
-	// CodeQuarantined: it cannot be loaded, or panicked twice, and waits for
-	// repair; its neighbours do not mind.
-	CodeQuarantined Code = 19
-	codeCount            = 20
+	CodeQuarantined    Code = 19 // it cannot be loaded, or panicked twice, and waits for repair
+	codeCount               = 20
 )
 
 var codeNames = [codeCount]string{
