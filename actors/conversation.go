@@ -13,14 +13,17 @@ import (
 )
 
 // request is what the router puts into a conversation's mailbox: a command, or
-// a question for the turn that the bot owes. Its answer goes to reply, which
-// has room for it, so that the actor never waits for the asker.
+// a question for the turn that the bot owes. Done has room for the word that it
+// is answered, so that the actor never waits for the asker. The request is the
+// actor's until then, and the asker's after.
 type request struct {
 	command engine.Command
 	turn    bool
 	at      time.Time
 	lane    Lane
-	reply   chan response
+	to      *entry
+	answer  response
+	done    chan struct{}
 }
 
 // response is what the actor answers.
@@ -28,22 +31,23 @@ type response struct {
 	receipt engine.Receipt
 	events  []engine.Event
 	due     engine.Instant // of the courier's work, after an attempt
-	turn    engine.TurnRequest
+	turn    *engine.TurnRequest
 	err     error
 }
 
 // conversation is the actor of one conversation.
 type conversation struct {
-	id     engine.ConversationID
 	router *Router
-	// entry counts the requests that were handled, which the router compares
-	// with what it sent before it lets go of the actor.
-	entry *entry
 
-	// Owned by Receive. state is nil when it must be loaded: at first, and
+	// Owned by Receive. The first request says which conversation it is: entry
+	// counts the requests that were handled, which the router compares with what
+	// it sent before it lets go of the actor. state is nil when it must be loaded: at first, and
 	// after anything went wrong, so that what is not durable never survives.
+	id    engine.ConversationID
+	entry *entry
 	state *engine.Conversation
 	index engine.Index
+	known deliveries
 	// panics counts those of this actor; quarantined is why it takes nothing.
 	panics      int
 	quarantined error
@@ -60,9 +64,12 @@ func (c *conversation) Receive(ctx actor.Context) {
 	if !ok {
 		return // protoactor's own: started, stopping, stopped
 	}
-	answer := c.answer(r)
-	c.router.observe(r, answer)
-	r.reply <- answer
+	if c.entry == nil {
+		c.id, c.entry = r.to.id, r.to
+	}
+	r.answer = c.answer(r)
+	c.router.observe(r)
+	r.done <- struct{}{} // r is the asker's from here on
 	c.entry.empty.Store(c.state != nil && !c.state.Exists())
 	c.entry.handled.Add(1)
 }
@@ -131,7 +138,7 @@ func (c *conversation) load() error {
 	if err != nil {
 		return fmt.Errorf("load conversation: %w", err)
 	}
-	c.state, c.index = &state, state.Index()
+	c.state, c.index, c.known = &state, state.Index(), c.known[:0]
 	return nil
 }
 
@@ -156,8 +163,9 @@ func (c *conversation) run(cmd engine.Command) response {
 	for i := range events {
 		next.Apply(&events[i])
 	}
+	c.known = c.known.expect(c.state, events)
 	change, err := c.router.store.Append(engine.Append{
-		Conversation: c.id, Expected: c.state.Version, Events: events, Before: c.index, After: &next,
+		Conversation: c.id, Expected: c.state.Version, Events: events, Before: c.index, After: &next, Known: c.known,
 	})
 	if err != nil {
 		if conflict, ok := errors.AsType[*engine.Error](err); !ok || conflict.Code != engine.CodeConflict || conflict.Owner.IsZero() {
@@ -165,7 +173,7 @@ func (c *conversation) run(cmd engine.Command) response {
 		}
 		return response{err: err}
 	}
-	c.state, c.index = &next, change.After
+	c.state, c.index, c.known = &next, change.After, c.known.fold(events)
 	c.router.ring(change)
 	return response{
 		receipt: engine.Receipt{Card: next.Card(), Version: next.Version},
@@ -180,21 +188,33 @@ func (c *conversation) run(cmd engine.Command) response {
 func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
 	switch b := cmd.Body.(type) {
 	case engine.RecordStatus:
-		known, err := c.router.store.Delivery(engine.MessageID{Conversation: c.id, Version: b.Send})
-		if err != nil {
-			return cmd, fmt.Errorf("read delivery: %w", err)
+		var err error
+		if b.Known, err = c.delivery(b.Send); err != nil {
+			return cmd, err
 		}
-		b.Known = known
 		cmd.Body = b
 	case engine.RecordAttempt:
-		known, err := c.router.store.Delivery(engine.MessageID{Conversation: c.id, Version: b.Send})
-		if err != nil {
-			return cmd, fmt.Errorf("read delivery: %w", err)
+		var err error
+		if b.Known, err = c.delivery(b.Send); err != nil {
+			return cmd, err
 		}
-		b.Known = known
 		cmd.Body = b
 	}
 	return cmd, nil
+}
+
+func (c *conversation) delivery(send uint64) (engine.Delivery, error) {
+	if known, ok := c.known.of(send); ok {
+		return known, nil
+	}
+	read, err := c.router.store.Delivery(engine.MessageID{Conversation: c.id, Version: send})
+	if err != nil {
+		return engine.Delivery{}, fmt.Errorf("read delivery: %w", err)
+	}
+	if c.state.Exists() {
+		c.known = c.known.learn(send, read)
+	}
+	return read, nil
 }
 
 // unchanged answers a command that made no event: refused, nothing to do, or
@@ -228,5 +248,5 @@ func (c *conversation) askTurn() response {
 		return response{err: fmt.Errorf("read turn: %w", err)}
 	}
 	turn, err := engine.TurnOf(c.state, events)
-	return response{turn: turn, err: err}
+	return response{turn: &turn, err: err}
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,7 +28,9 @@ func gauge(name, help string, value func() float64) prometheus.GaugeFunc {
 
 // routerMetrics are those of commands and of the actors that run them.
 type routerMetrics struct {
-	durable      *prometheus.HistogramVec
+	durable *prometheus.HistogramVec
+	// accepted are of durable, as they are needed first.
+	accepted     [len(commandNames)]atomic.Pointer[prometheus.Observer]
 	transitions  *prometheus.CounterVec
 	refused      *prometheus.CounterVec
 	activations  prometheus.Counter
@@ -72,16 +75,31 @@ func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetric
 }
 
 // observe counts an answered request.
-func (m *routerMetrics) observe(q *request, answer response) {
+func (m *routerMetrics) observe(q *request) {
 	if q.turn {
 		return
 	}
-	m.durable.WithLabelValues(commandName(q.command.Body), outcomeName(answer.err)).Observe(time.Since(q.at).Seconds())
-	for i := range answer.events {
-		if b, ok := answer.events[i].Body.(engine.Moved); ok {
+	m.durationOf(kindOf(q.command.Body), q.answer.err).Observe(time.Since(q.at).Seconds())
+	for i := range q.answer.events {
+		if b, ok := q.answer.events[i].Body.(engine.Moved); ok {
 			m.transitions.WithLabelValues(b.To.String(), b.Cause.String()).Inc()
 		}
 	}
+}
+
+// durationOf finds the histogram of a command that ended with err. Those of
+// accepted commands are at hand: looking one up by its labels costs more than
+// to observe.
+func (m *routerMetrics) durationOf(kind commandKind, err error) prometheus.Observer {
+	if err != nil {
+		return m.durable.WithLabelValues(commandNames[kind], outcomeName(err))
+	}
+	if o := m.accepted[kind].Load(); o != nil {
+		return *o
+	}
+	o := m.durable.WithLabelValues(commandNames[kind], outcomeName(nil))
+	m.accepted[kind].Store(&o)
+	return o
 }
 
 func outcomeName(err error) string {
@@ -94,45 +112,55 @@ func outcomeName(err error) string {
 	return "error"
 }
 
-func commandName(body engine.CommandBody) string {
+// commandKind numbers the commands for their metrics. It is on no disk and no wire.
+type commandKind uint8
+
+func kindOf(body engine.CommandBody) commandKind {
 	switch body.(type) {
 	case engine.Receive:
-		return "receive"
+		return 1
 	case engine.RecordStatus:
-		return "record_status"
+		return 2
 	case engine.AnswerTurn:
-		return "answer_turn"
+		return 3
 	case engine.FailTurn:
-		return "fail_turn"
+		return 4
 	case engine.SendMessage:
-		return "send_message"
+		return 5
 	case engine.RequestAgent:
-		return "request_agent"
+		return 6
 	case engine.WithdrawRequest:
-		return "withdraw_request"
+		return 7
 	case engine.Intervene:
-		return "intervene"
+		return 8
 	case engine.TakeOver:
-		return "take_over"
+		return 9
 	case engine.Transfer:
-		return "transfer"
+		return 10
 	case engine.Resolve:
-		return "resolve"
+		return 11
 	case engine.MarkRead:
-		return "mark_read"
+		return 12
 	case engine.AddNote:
-		return "add_note"
+		return 13
 	case engine.SetTags:
-		return "set_tags"
+		return 14
 	case engine.FireTimer:
-		return "fire_timer"
+		return 15
 	case engine.AttemptSend:
-		return "attempt_send"
+		return 16
 	case engine.RecordAttempt:
-		return "record_attempt"
+		return 17
 	default:
-		return "unknown"
+		return 0
 	}
+}
+
+// commandNames are by commandKind.
+var commandNames = [...]string{
+	"unknown", "receive", "record_status", "answer_turn", "fail_turn", "send_message", "request_agent", "withdraw_request",
+	"intervene", "take_over", "transfer", "resolve", "mark_read", "add_note", "set_tags", "fire_timer", "attempt_send",
+	"record_attempt",
 }
 
 // workerMetrics are those of courier, turns and timers, told apart by kind.

@@ -56,10 +56,14 @@ type Router struct {
 	log      *slog.Logger
 	metrics  *routerMetrics
 	system   *actor.ActorSystem
+	// props are those of every conversation: its own would outweigh it.
+	props *actor.Props
+	hands *hands
 
 	waiting  atomic.Int64 // requests not yet answered, both lanes
 	draining atomic.Bool
 	bells    [8]atomic.Pointer[bell] // by DueKind, as workers start
+	requests sync.Pool               // those that were answered
 
 	table [tableShards]tableShard
 
@@ -76,6 +80,7 @@ type tableShard struct {
 
 // entry is one conversation in memory.
 type entry struct {
+	id      engine.ConversationID
 	pid     *actor.PID
 	sent    uint64
 	handled atomic.Uint64
@@ -97,7 +102,11 @@ func NewRouter(o RouterOptions) *Router {
 		system: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
 		stop:   make(chan struct{}),
 	}
+	r.hands = newHands()
+	r.props = actor.PropsFromProducer(func() actor.Actor { return &conversation{router: r} },
+		actor.WithMailbox(actor.UnboundedLockfree()), actor.WithDispatcher(r.hands))
 	r.metrics = newRouterMetrics(o.Registerer, r)
+	r.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
 	for i := range r.table {
 		r.table[i].entries = make(map[engine.ConversationID]*entry)
 	}
@@ -108,40 +117,60 @@ func NewRouter(o RouterOptions) *Router {
 // Do hands cmd to a conversation and waits for its answer. When ctx ends first
 // the command may still take effect: a retry with the same command ID tells.
 func (r *Router) Do(ctx context.Context, id engine.ConversationID, cmd engine.Command) (engine.Receipt, error) {
-	answer := r.await(ctx, r.post(id, &request{command: cmd, lane: Offered}))
+	q := r.request(Offered)
+	q.command = cmd
+	answer := r.ask(ctx, id, q)
 	return answer.receipt, answer.err
 }
 
 // result hands cmd over in the lane that is never refused.
 func (r *Router) result(ctx context.Context, id engine.ConversationID, cmd engine.Command) response {
-	return r.await(ctx, r.post(id, &request{command: cmd, lane: Results}))
+	q := r.request(Results)
+	q.command = cmd
+	return r.ask(ctx, id, q)
 }
 
 // turn asks for the turn that the bot owes.
 func (r *Router) turn(ctx context.Context, id engine.ConversationID) (engine.TurnRequest, error) {
-	answer := r.await(ctx, r.post(id, &request{turn: true, lane: Results}))
-	return answer.turn, answer.err
+	q := r.request(Results)
+	q.turn = true
+	answer := r.ask(ctx, id, q)
+	if answer.err != nil {
+		return engine.TurnRequest{}, answer.err
+	}
+	return *answer.turn, nil
 }
 
-func (r *Router) await(ctx context.Context, reply <-chan response) response {
+func (r *Router) request(lane Lane) *request {
+	q, _ := r.requests.Get().(*request)
+	q.lane = lane
+	return q
+}
+
+// ask puts q into the mailbox of id and waits for its answer. Requests that one
+// goroutine asks of one conversation stay in order.
+func (r *Router) ask(ctx context.Context, id engine.ConversationID, q *request) response {
+	q.at = time.Now()
+	if code := r.enqueue(id, q); code != 0 {
+		r.metrics.refused.WithLabelValues(code.String()).Inc()
+		r.recycle(q)
+		return response{err: &engine.Error{Code: code}}
+	}
 	select {
-	case answer := <-reply:
+	case <-q.done:
+		answer := q.answer
+		r.recycle(q)
 		return answer
 	case <-ctx.Done():
+		// The conversation will still answer q: nobody else may have it.
 		return response{err: &engine.Error{Code: engine.CodeUnavailable, Err: ctx.Err()}}
 	}
 }
 
-// post puts q into the mailbox of id and returns where the answer will come.
-// Requests that one goroutine posts for one conversation stay in order.
-func (r *Router) post(id engine.ConversationID, q *request) <-chan response {
-	q.reply = make(chan response, 1)
-	q.at = time.Now()
-	if code := r.enqueue(id, q); code != 0 {
-		r.metrics.refused.WithLabelValues(code.String()).Inc()
-		q.reply <- response{err: &engine.Error{Code: code}}
-	}
-	return q.reply
+// recycle keeps q for another request. It holds on to nothing.
+func (r *Router) recycle(q *request) {
+	*q = request{done: q.done}
+	r.requests.Put(q)
 }
 
 func (r *Router) enqueue(id engine.ConversationID, q *request) engine.Code {
@@ -163,26 +192,22 @@ func (r *Router) enqueue(id engine.ConversationID, q *request) engine.Code {
 	}
 	r.waiting.Add(1)
 	e.sent++
-	e.used = q.at
+	e.used, q.to = q.at, e
 	r.system.Root.Send(e.pid, q)
 	return 0
 }
 
 // activate spawns unnamed: the table is the directory, and named spawns race.
 func (r *Router) activate(id engine.ConversationID) *entry {
-	e := &entry{}
-	props := actor.PropsFromProducer(func() actor.Actor {
-		return &conversation{id: id, router: r, entry: e}
-	}, actor.WithMailbox(actor.UnboundedLockfree()))
-	e.pid = r.system.Root.Spawn(props)
+	e := &entry{id: id, pid: r.system.Root.Spawn(r.props)}
 	r.metrics.activations.Inc()
 	return e
 }
 
 // observe counts an answered request.
-func (r *Router) observe(q *request, answer response) {
+func (r *Router) observe(q *request) {
 	r.waiting.Add(-1)
-	r.metrics.observe(q, answer)
+	r.metrics.observe(q)
 }
 
 // ring tells the workers of work that a change brought.
@@ -235,6 +260,7 @@ func (r *Router) Stop() {
 		shard.mu.Unlock()
 	}
 	r.system.Shutdown()
+	r.hands.halt()
 }
 
 // NewConversationID draws the ID of a conversation on shard.

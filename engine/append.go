@@ -12,6 +12,9 @@ type Append struct {
 	// Before is the index at Expected, After the conversation with Events applied.
 	Before Index
 	After  *Conversation
+	// Known are how far sends had come at Expected, as the caller knows it: a
+	// journal need not look these up to fold what Events say of them.
+	Known []KnownDelivery
 }
 
 // Change is what the log says of one append: no content, only what boards,

@@ -133,6 +133,17 @@ func (c *Conversation) Outcome(id CommandID) (Outcome, bool) {
 	return Outcome{}, false
 }
 
+// Unattempted reports that the event send queued a message which waits for its
+// first attempt: there is no [Delivery] of it.
+func (c *Conversation) Unattempted(send uint64) bool {
+	for i := range c.Sends {
+		if c.Sends[i].Version == send {
+			return c.Sends[i].State == Queued && c.Sends[i].Attempt == 0
+		}
+	}
+	return false
+}
+
 // SendDue is when the courier should look at c; zero: nothing waits.
 func (c *Conversation) SendDue() Instant {
 	if len(c.Sends) == 0 {

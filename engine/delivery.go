@@ -62,6 +62,12 @@ func (d Delivery) Fold(change DeliveryChanged, at Instant) Delivery {
 	return d
 }
 
+// KnownDelivery is how far the message that the event Send queued has come.
+type KnownDelivery struct {
+	Send     uint64
+	Delivery Delivery
+}
+
 // Send is one queued message that may still reach the platform. The oldest of
 // a conversation is the only one that may be Attempted.
 type Send struct {

@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -73,7 +75,7 @@ func batchLength(queued []*request) int {
 // that are refused go the same way, so that nobody is told of a conflict with
 // something that is not durable. It answers false when the journal died.
 func (c *committer) commitBatch(requests []*request) bool {
-	b := &batch{requests: append([]*request(nil), requests...), began: now()}
+	b := c.batch(requests)
 	c.watch.begin(requests[0].at)
 	c.metrics.batchSize.Observe(float64(len(requests)))
 	clear(c.claimed)
@@ -97,6 +99,14 @@ func (c *committer) commitBatch(requests []*request) bool {
 	b.applied = now()
 	c.unsynced <- b
 	return true
+}
+
+func (j *Journal) batch(requests []*request) *batch {
+	b, _ := j.batches.Get().(*batch)
+	b.requests = append(b.requests[:0], requests...)
+	b.changes = slices.Grow(b.changes[:0], len(requests))
+	b.pebble, b.began = nil, now()
+	return b
 }
 
 // apply makes b visible and starts its fsync.
@@ -173,8 +183,8 @@ func (c *committer) version(id engine.ConversationID) (uint64, error) {
 	return at.version, err
 }
 
-// versions remembers conversations' newest versions, each in the one place
-// that its random ID leads to.
+// versions remembers conversations' newest versions, each in one of the two
+// places that its random ID leads to.
 type versions []struct {
 	id      engine.ConversationID
 	version uint64
@@ -182,20 +192,25 @@ type versions []struct {
 
 func newVersions() versions { return make(versions, versionCacheSize) }
 
+// place is the first of the two; the other one is next to it.
 func (v versions) place(id engine.ConversationID) int {
-	n := 0
-	for _, b := range id[idBytes-4:] {
-		n = n<<8 | int(b)
-	}
-	return n % len(v)
+	return int(binary.BigEndian.Uint32(id[idBytes-4:])) % len(v) &^ 1
 }
 
 func (v versions) get(id engine.ConversationID) (uint64, bool) {
-	e := &v[v.place(id)]
-	return e.version, e.id == id && e.version > 0
+	for _, e := range v[v.place(id):][:2] {
+		if e.id == id && e.version > 0 {
+			return e.version, true
+		}
+	}
+	return 0, false
 }
 
+// set puts the newest in the first place, and forgets what stood in the second.
 func (v versions) set(id engine.ConversationID, version uint64) {
-	e := &v[v.place(id)]
-	e.id, e.version = id, version
+	at := v.place(id)
+	if v[at].id != id {
+		v[at+1] = v[at]
+	}
+	v[at].id, v[at].version = id, version
 }

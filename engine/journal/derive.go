@@ -102,6 +102,16 @@ func (d *derivation) fold(prior func(send uint64) (engine.Delivery, error)) erro
 	return nil
 }
 
+// prior is what the caller knows, or else what read finds.
+func (d *derivation) prior(send uint64, read func(send uint64) (engine.Delivery, error)) (engine.Delivery, error) {
+	for i := range d.from.Known {
+		if d.from.Known[i].Send == send {
+			return d.from.Known[i].Delivery, nil
+		}
+	}
+	return read(send)
+}
+
 func (d *derivation) send(version uint64, prior func(send uint64) (engine.Delivery, error)) (*changedSend, error) {
 	for i := range d.sends {
 		if d.sends[i].version == version {
@@ -111,7 +121,7 @@ func (d *derivation) send(version uint64, prior func(send uint64) (engine.Delive
 	send := changedSend{version: version}
 	if version <= d.from.Expected { // else it was queued in this append
 		var err error
-		if send.delivery, err = prior(version); err != nil {
+		if send.delivery, err = d.prior(version, prior); err != nil {
 			return nil, err
 		}
 	}
@@ -148,11 +158,7 @@ func (d *derivation) conversation() error {
 	d.buf = headKey(d.buf, d.from.Conversation)
 	value := len(d.buf)
 	d.headOffset = value + headOffsetAt
-	buf, err := appendHead(d.buf, d.from.After)
-	if err != nil {
-		return err
-	}
-	d.buf = buf
+	d.buf = appendHead(d.buf, d.from.After)
 	d.set(key, value)
 	return nil
 }
@@ -173,9 +179,9 @@ func (d *derivation) deliveries() error {
 	for i := range d.sends {
 		key := len(d.buf)
 		d.buf = conversationKey(d.buf, spaceDelivery, d.from.Conversation, d.sends[i].version)
-		if err := d.setRecord(key, delivery(d.sends[i].delivery)); err != nil {
-			return err
-		}
+		value := len(d.buf)
+		d.buf = appendDelivery(d.buf, &d.sends[i].delivery)
+		d.set(key, value)
 	}
 	return nil
 }
@@ -185,7 +191,10 @@ func (d *derivation) log() error {
 	d.buf = logKey(d.buf, d.shard, 0)
 	d.logOffset = len(d.buf) - 8
 	l := logged{Change: d.change(), Expected: d.from.Expected}
-	return d.setRecord(key, change(&l))
+	value := len(d.buf)
+	d.buf = appendChange(d.buf, &l)
+	d.set(key, value)
+	return nil
 }
 
 // change is what the log says of the append, without its offset.
@@ -251,7 +260,10 @@ func (d *derivation) board() error {
 	}
 	key := len(d.buf)
 	d.buf = rowKey(d.buf, d.shard, d.from.Conversation, after)
-	return d.setRecord(key, boardRow(after))
+	value := len(d.buf)
+	d.buf = appendBoardRow(d.buf, after)
+	d.set(key, value)
+	return nil
 }
 
 // placed is what of i a board row holds: all but the due work, which changes

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/intervenehq/intervene/engine"
@@ -33,76 +34,84 @@ func appendRecord(value []byte, m proto.Message) ([]byte, error) {
 // appendEvent appends e as a value: the kind stands before the record, so that
 // a reader can pass over what it does not look for.
 func appendEvent(value []byte, e *engine.Event, endsAppend bool) ([]byte, error) {
-	m := record.Event{At: int64(e.At), By: party(e.By), EndsAppend: endsAppend}
+	f := packed(append(value, recordVersion, byte(e.Body.Kind()))).signed(1, int64(e.At)).party(2, e.By)
 	if !e.Command.IsZero() {
-		m.Command = e.Command[:]
+		f = f.bytes(3, e.Command[:])
 	}
 	if e.Digest != (engine.Digest{}) {
-		m.Digest = e.Digest[:]
+		f = f.bytes(4, e.Digest[:])
 	}
-	if err := encodeBody(&m, e.Body); err != nil {
-		return nil, err
-	}
-	value = append(value, recordVersion, byte(e.Body.Kind()))
-	value, err := marshal.MarshalAppend(value, &m)
-	if err != nil {
-		return nil, fmt.Errorf("encode event: %w", err)
-	}
-	return value, nil
+	return f.boolean(5, endsAppend).body(e.Body)
 }
 
-func encodeBody(m *record.Event, body engine.Body) error {
-	switch b := body.(type) {
+// body appends the one of record.Event's bodies that b is.
+func (f packed) body(b engine.Body) (packed, error) {
+	if int(b.Kind()) >= len(bodyFields) {
+		return nil, fmt.Errorf("encode event: body %T has no record", b)
+	}
+	f, at := f.open(bodyFields[b.Kind()])
+	switch b := b.(type) {
 	case engine.Opened:
-		m.Body = &record.Event_Opened{Opened: &record.Opened{
-			Workspace: string(b.Workspace), Channel: string(b.Channel), Contact: contact(b.Contact),
-		}}
+		f = f.text(1, string(b.Workspace)).text(2, string(b.Channel)).contact(3, b.Contact)
 	case engine.ContactChanged:
-		m.Body = &record.Event_ContactChanged{ContactChanged: &record.ContactChanged{Contact: contact(b.Contact)}}
+		f = f.contact(1, b.Contact)
 	case engine.MessageReceived:
-		m.Body = &record.Event_MessageReceived{MessageReceived: &record.MessageReceived{
-			External: b.External, SentAt: int64(b.SentAt), Content: content(b.Content), ReplyTo: b.ReplyTo,
-		}}
+		f = f.text(1, b.External).signed(2, int64(b.SentAt)).content(3, b.Content).text(4, b.ReplyTo)
 	case engine.MessageQueued:
-		m.Body = &record.Event_MessageQueued{MessageQueued: &record.MessageQueued{Content: content(b.Content), Epoch: b.Epoch}}
+		f = f.content(1, b.Content).number(2, b.Epoch)
 	case engine.DeliveryChanged:
-		m.Body = &record.Event_DeliveryChanged{DeliveryChanged: &record.DeliveryChanged{
-			Send: b.Send, State: uint32(b.State), Attempt: b.Attempt, External: b.External,
-			Error: b.Error, NotBefore: int64(b.NotBefore),
-		}}
+		f = f.number(1, b.Send).number(2, uint64(b.State)).number(3, uint64(b.Attempt)).text(4, b.External).
+			signed(5, int64(b.Error)).signed(6, int64(b.NotBefore))
 	case engine.Moved:
-		m.Body = &record.Event_Moved{Moved: &record.Moved{
-			To: uint32(b.To), Cause: uint32(b.Cause), Holder: string(b.Holder), Reason: b.Reason,
-			AutoResolveAt: int64(b.AutoResolveAt),
-		}}
+		f = f.number(1, uint64(b.To)).number(2, uint64(b.Cause)).text(3, string(b.Holder)).text(4, b.Reason).
+			signed(5, int64(b.AutoResolveAt))
 	case engine.TurnEnded:
-		m.Body = &record.Event_TurnEnded{TurnEnded: &record.TurnEnded{
-			Through: b.Through, Failed: b.Failed, SetsVariables: b.Variables != nil, Variables: variables(b.Variables),
-		}}
+		f = f.number(1, b.Through).boolean(2, b.Failed).boolean(3, b.Variables != nil).variables(4, b.Variables)
 	case engine.BotDiscarded:
-		m.Body = &record.Event_BotDiscarded{BotDiscarded: &record.BotDiscarded{
-			Content: content(b.Content), Epoch: b.Epoch, Reason: uint32(b.Reason),
-		}}
-	case engine.MarkedRead:
-		m.Body = &record.Event_MarkedRead{MarkedRead: &record.MarkedRead{}}
+		f = f.content(1, b.Content).number(2, b.Epoch).number(3, uint64(b.Reason))
 	case engine.NoteAdded:
-		m.Body = &record.Event_NoteAdded{NoteAdded: &record.NoteAdded{Body: b.Body}}
+		f = f.text(1, b.Body)
 	case engine.Tagged:
-		m.Body = &record.Event_Tagged{Tagged: &record.Tagged{Tags: b.Tags}}
-	case engine.WindowLapsed:
-		m.Body = &record.Event_WindowLapsed{WindowLapsed: &record.WindowLapsed{}}
+		f = f.elements(1, b.Tags)
 	case engine.TimerArmed:
-		m.Body = &record.Event_TimerArmed{TimerArmed: &record.TimerArmed{Timer: uint32(b.Timer), At: int64(b.At)}}
-	case engine.Noted:
-		m.Body = &record.Event_Noted{Noted: &record.Noted{}}
+		f = f.number(1, uint64(b.Timer)).signed(2, int64(b.At))
+	case engine.MarkedRead, engine.WindowLapsed, engine.Noted:
+		// They say nothing but that they happened.
 	default:
-		return fmt.Errorf("encode event: body %T has no record", body)
+		return nil, fmt.Errorf("encode event: body %T has no record", b)
 	}
-	return nil
+	return f.close(at), nil
 }
 
-func party(p engine.Party) *record.Party {
-	return &record.Party{Kind: uint32(p.Kind), Id: string(p.ID)}
+// bodyFields are the numbers of record.Event's bodies.
+var bodyFields = [...]protowire.Number{
+	engine.KindOpened: 16, engine.KindContactChanged: 17, engine.KindMessageReceived: 18, engine.KindMessageQueued: 19,
+	engine.KindDeliveryChanged: 20, engine.KindMoved: 21, engine.KindTurnEnded: 22, engine.KindBotDiscarded: 23,
+	engine.KindMarkedRead: 24, engine.KindNoteAdded: 25, engine.KindTagged: 26, engine.KindWindowLapsed: 27,
+	engine.KindTimerArmed: 28, engine.KindNoted: 29,
+}
+
+func (f packed) party(field protowire.Number, p engine.Party) packed {
+	f, at := f.open(field)
+	return f.number(1, uint64(p.Kind)).text(2, string(p.ID)).close(at)
+}
+
+func (f packed) contact(field protowire.Number, c engine.Contact) packed {
+	f, at := f.open(field)
+	return f.text(1, c.Name).text(2, c.WaID).text(3, c.UserID).close(at)
+}
+
+func (f packed) content(field protowire.Number, c engine.Content) packed {
+	f, at := f.open(field)
+	return f.number(1, uint64(c.Kind)).text(2, c.Text).text(3, c.Payload).text(4, c.Raw).close(at)
+}
+
+func (f packed) variables(field protowire.Number, vars []engine.Variable) packed {
+	for _, v := range vars {
+		inner, at := f.open(field)
+		f = inner.text(1, v.Name).text(2, v.Value).close(at)
+	}
+	return f
 }
 
 func contact(c engine.Contact) *record.Contact {
@@ -131,25 +140,22 @@ const (
 )
 
 // appendHead appends c's head without its offset, which the committer fills in.
-func appendHead(value []byte, c *engine.Conversation) ([]byte, error) {
+func appendHead(value []byte, c *engine.Conversation) []byte {
 	value = append(value, recordVersion)
 	value = binary.BigEndian.AppendUint64(value, c.Version)
 	value = binary.BigEndian.AppendUint64(value, 0)
-	value, err := marshal.MarshalAppend(value, &record.Head{Projection: projectionVersion, Card: card(c.Card())})
-	if err != nil {
-		return nil, fmt.Errorf("encode head: %w", err)
-	}
-	return value, nil
+	card := c.Card()
+	return packed(value).number(1, projectionVersion).card(2, &card)
 }
 
-func card(c engine.Card) *record.Card {
-	return &record.Card{
-		Workspace: string(c.Workspace), Channel: string(c.Channel), Column: uint32(c.Column),
-		Epoch: c.Epoch, Holder: string(c.Holder), Contact: contact(c.Contact), Preview: c.Preview,
-		Unread: c.Unread, Tags: c.Tags, Cause: uint32(c.Cause), Reason: c.Reason,
-		RequestedAt: int64(c.RequestedAt), Since: int64(c.Since),
-		LastActivity: int64(c.LastActivity), WindowExpiresAt: int64(c.WindowExpiresAt),
-	}
+func (f packed) card(field protowire.Number, c *engine.Card) packed {
+	f, at := f.open(field)
+	f = f.text(1, string(c.Workspace)).text(2, string(c.Channel)).number(3, uint64(c.Column)).
+		number(4, c.Epoch).text(5, string(c.Holder)).contact(6, c.Contact).text(7, c.Preview).
+		number(8, uint64(c.Unread)).elements(9, c.Tags).number(10, uint64(c.Cause)).text(11, c.Reason).
+		signed(12, int64(c.RequestedAt)).signed(13, int64(c.Since)).
+		signed(14, int64(c.LastActivity)).signed(15, int64(c.WindowExpiresAt))
+	return f.close(at)
 }
 
 func snapshot(c *engine.Conversation) *record.Snapshot {
@@ -181,16 +187,16 @@ func snapshot(c *engine.Conversation) *record.Snapshot {
 	return s
 }
 
-func index(i *engine.Index) *record.Index {
-	m := &record.Index{
-		Workspace: string(i.Workspace), Channel: string(i.Channel), Column: uint32(i.Column),
-		Holder: string(i.Holder), Unread: i.Unread, Tags: i.Tags,
-		Order: int64(i.Order), WaitingSince: int64(i.WaitingSince),
-	}
+func (f packed) index(field protowire.Number, i *engine.Index) packed {
+	f, at := f.open(field)
+	f = f.text(1, string(i.Workspace)).text(2, string(i.Channel)).number(3, uint64(i.Column)).
+		text(4, string(i.Holder)).number(5, uint64(i.Unread)).text(6, i.Tags).
+		signed(7, int64(i.Order)).signed(8, int64(i.WaitingSince))
+	f, dues := f.open(9)
 	for _, kind := range engine.DueKinds {
-		m.Due = append(m.Due, int64(i.Due[kind]))
+		f = protowire.AppendVarint(f, uint64(i.Due[kind]))
 	}
-	return m
+	return f.close(dues).close(at)
 }
 
 // logged is one append as the log has it: what readers of the log are given,
@@ -200,31 +206,26 @@ type logged struct {
 	Expected uint64
 }
 
-func change(l *logged) *record.Change {
-	m := &record.Change{
-		Conversation: l.Conversation[:], Expected: l.Expected, Version: l.Version, After: index(&l.After),
-	}
+func appendChange(value []byte, l *logged) []byte {
+	f := packed(append(value, recordVersion)).bytes(1, l.Conversation[:]).number(2, l.Expected).number(3, l.Version).index(4, &l.After)
 	switch l.Before {
 	case engine.Index{}:
+		return f
 	case l.After:
-		m.Unchanged = true
+		return f.boolean(6, true)
 	default:
-		m.Before = index(&l.Before)
-	}
-	return m
-}
-
-func boardRow(i *engine.Index) *record.BoardRow {
-	return &record.BoardRow{
-		Channel: string(i.Channel), Holder: string(i.Holder), Unread: i.Unread, Tags: i.Tags,
-		WaitingSince: int64(i.WaitingSince),
+		return f.index(5, &l.Before)
 	}
 }
 
-func delivery(d engine.Delivery) *record.Delivery {
-	return &record.Delivery{
-		State: uint32(d.State), Attempt: d.Attempt, External: d.External, Error: d.Error, At: int64(d.At),
-	}
+func appendBoardRow(value []byte, i *engine.Index) []byte {
+	return packed(append(value, recordVersion)).text(1, string(i.Channel)).text(2, string(i.Holder)).
+		number(3, uint64(i.Unread)).text(4, i.Tags).signed(5, int64(i.WaitingSince))
+}
+
+func appendDelivery(value []byte, d *engine.Delivery) []byte {
+	return packed(append(value, recordVersion)).number(1, uint64(d.State)).number(2, uint64(d.Attempt)).
+		text(3, d.External).signed(4, int64(d.Error)).signed(5, int64(d.At))
 }
 
 // appendReference appends a value that points to an event, or to a

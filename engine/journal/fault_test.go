@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,9 @@ type disk struct {
 	mu   sync.Mutex
 	gate chan struct{} // fsyncs wait for it to be closed, while there is one
 	fail atomic.Bool
+	// tables is what the making of a table waits for, while there is one.
+	tables chan struct{}
+	full   atomic.Bool // no table finds room
 }
 
 var errDisk = errors.New("the disk failed")
@@ -40,6 +44,20 @@ func newDisk(fs vfs.FS) *disk {
 
 func (d *disk) before(op errorfs.Op) error {
 	switch op.Kind {
+	case errorfs.OpCreate:
+		d.mu.Lock()
+		tables := d.tables
+		d.mu.Unlock()
+		if !strings.HasSuffix(op.Path, ".sst") {
+			return nil
+		}
+		if tables != nil {
+			<-tables
+		}
+		if d.full.Load() {
+			return syscall.ENOSPC
+		}
+		return nil
 	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
 	default:
 		return nil
@@ -266,33 +284,33 @@ func TestConflictWaitsForItsOwner(t *testing.T) {
 	})
 }
 
-// TestHangEndsTheProcess: an append that hangs for too long is fatal.
-func TestHangEndsTheProcess(t *testing.T) {
+// TestParkedItemIsDurableFirst parks an item twice while the fsync hangs: nobody
+// is told that it is parked, or shown it, before it is durable.
+func TestParkedItemIsDurableFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk(vfs.NewMem())
-		o := testOptions(t, d)
-		fatal := make(chan error, 1)
-		o.Fatal = func(err error) { fatal <- err }
-		j := open(t, o)
-		w := journaltest.NewWriter(j, 1)
-		w.Do(t, journaltest.Customer, w.Receive("hello"))
+		j := open(t, testOptions(t, d))
+		defer closeJournal(t, j)
 		release := d.hang()
-		begin := time.Now()
-		_, err := w.Commit(prepare(w))
-		if engine.CodeOf(err) != engine.CodeUnknownOutcome {
-			t.Errorf("append: got error %v, want code %q", err, engine.CodeUnknownOutcome)
+		answers := make(chan error, 3)
+		for range 2 {
+			go func() { answers <- j.Park(parkedItem(1)) }()
+			synctest.Wait()
 		}
-		if err := <-fatal; err == nil {
-			t.Error("fatal: got no error, want one")
-		}
-		if took := time.Since(begin); took < 10*time.Second || took > 12*time.Second {
-			t.Errorf("fatal: got it after %s, want it after 10 s", took)
-		}
-		if _, err := j.Load(w.Conversation.ID); engine.CodeOf(err) != engine.CodeUnavailable {
-			t.Errorf("load after that: got error %v, want code %q", err, engine.CodeUnavailable)
+		go func() {
+			_, err := j.Parked()
+			answers <- err
+		}()
+		synctest.Wait()
+		if n := len(answers); n != 0 {
+			t.Errorf("while the fsync hangs: got %d answers, want none", n)
 		}
 		release()
-		closeJournal(t, j)
+		for range cap(answers) {
+			if err := <-answers; err != nil {
+				t.Errorf("got error %v, want none", err)
+			}
+		}
 	})
 }
 
@@ -336,41 +354,6 @@ func TestFailedSyncEndsTheProcess(t *testing.T) {
 		t.Errorf("load after a crash: got version %d, error %v, want %d", c.Version, err, acknowledged)
 	}
 	closeJournal(t, j)
-}
-
-// TestFullDisk refuses before the disk is full, goes on reading, and takes
-// appends again when there is room.
-func TestFullDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := func(mem *vfs.MemFS, mb uint64) {
-			mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: mb << 20, TotalBytes: 1 << 40, UsedBytes: 1<<40 - mb<<20})
-		}
-		mem := vfs.NewMem()
-		room(mem, 100)
-		if _, err := journal.Open(dir, testOptions(t, mem)); engine.CodeOf(err) != engine.CodeFull {
-			t.Errorf("open on a full disk: got error %v, want code %q", err, engine.CodeFull)
-		}
-		room(mem, 10_000)
-		j := open(t, testOptions(t, mem))
-		defer closeJournal(t, j)
-		w := journaltest.NewWriter(j, 1)
-		w.Do(t, journaltest.Customer, w.Receive("hello"))
-
-		room(mem, 400)
-		time.Sleep(2 * time.Second)
-		_, err := w.Commit(prepare(w))
-		if engine.CodeOf(err) != engine.CodeFull {
-			t.Errorf("append: got error %v, want code %q", err, engine.CodeFull)
-		}
-		if c, err := j.Load(w.Conversation.ID); err != nil || c.Version != w.Conversation.Version {
-			t.Errorf("load: got version %d, error %v, want %d", c.Version, err, w.Conversation.Version)
-		}
-		room(mem, 10_000)
-		time.Sleep(2 * time.Second)
-		if _, err := w.Commit(prepare(w)); err != nil {
-			t.Errorf("append with room again: got error %v, want none", err)
-		}
-	})
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -15,11 +15,10 @@ import (
 // inspection is a journal that is looked at while no engine runs on it. Nothing
 // in its directory is changed.
 type inspection struct {
-	db           *pebble.DB
-	lock         io.Closer
-	shard        engine.Shard
-	identity     [16]byte
-	acknowledged uint64 // by the durable mark
+	db    *pebble.DB
+	lock  io.Closer
+	shard engine.Shard
+	mark  marked
 }
 
 // inspect opens the journal in dir for reading. It is refused while an engine
@@ -49,20 +48,20 @@ func inspect(dir string, fs vfs.FS) (*inspection, error) {
 }
 
 func (i *inspection) load(p place, o Options) (err error) {
-	if i.identity, i.acknowledged, _, err = readMark(p.fs, p.mark); err != nil {
+	if i.mark, _, err = readMark(p.fs, p.mark); err != nil {
 		return err
 	}
 	var failed error
 	events := &storeEvents{logger: o.Logger, die: func(err error) { failed = err }}
 	options := storeOptions(o, events)
 	options.ReadOnly = true
-	if i.db, err = pebble.Open(p.store, options); err != nil {
-		return openError(err)
+	if i.db, err = openStore(p.store, options); err != nil {
+		return err
 	}
 	if failed != nil {
 		return corrupt("open pebble: %w", failed)
 	}
-	i.shard, err = identify(i.db, i.identity)
+	i.shard, err = identify(i.db, i.mark.identity)
 	return err
 }
 

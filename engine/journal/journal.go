@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -22,11 +21,12 @@ type Journal struct {
 	identity [16]byte
 	db       *pebble.DB
 	lock     io.Closer
-	mark     *mark // of the keeper
+	mark     *mark // under marking
 	metrics  *metrics
 
 	queue    queue
 	requests sync.Pool
+	batches  sync.Pool
 	// unsynced are the batches on their way from the committer to the publisher.
 	unsynced chan *batch
 	watch    watch
@@ -41,7 +41,10 @@ type Journal struct {
 
 	// logFloor is the newest offset that retention has removed from the log.
 	logFloor atomic.Uint64
-	expiring sync.Mutex
+	// changes is how many writes that are no appends are durable.
+	changes atomic.Uint64
+	// The writes that are no appends.
+	marking, changing, expiring exclusive
 	// full is set while there is too little room for appends.
 	full atomic.Bool
 
@@ -58,8 +61,19 @@ type Journal struct {
 	closed  error
 }
 
-// Open opens the journal in dir.
+// Open opens the journal in dir. Every refusal has a code.
 func Open(dir string, o Options) (*Journal, error) {
+	j, err := openIn(dir, o)
+	if err != nil && engine.CodeOf(err) == 0 {
+		err = &engine.Error{Code: engine.CodeUnavailable, Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+func openIn(dir string, o Options) (*Journal, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -87,9 +101,11 @@ func newJournal(o Options, p place) *Journal {
 		unsynced: make(chan *batch, maxUnsynced),
 		dead:     make(chan struct{}), shut: make(chan struct{}), stop: make(chan struct{}),
 	}
+	j.marking, j.changing, j.expiring = newExclusive(), newExclusive(), newExclusive()
 	j.queue.wake, j.keeperBell = make(chan struct{}, 1), make(chan struct{}, 1)
 	j.due.init()
-	j.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
+	j.requests.New = func() any { return newRequest() }
+	j.batches.New = func() any { return new(batch) }
 	return j
 }
 
@@ -129,19 +145,37 @@ func (j *Journal) load() error {
 	if _, err := checkSpace(j.options.FS, j.place.dir, openReserve); err != nil {
 		return err
 	}
-	events := &storeEvents{logger: j.options.Logger, die: j.die, metrics: j.metrics}
+	events := &storeEvents{logger: j.options.Logger, die: j.die, full: j.foundFull, metrics: j.metrics}
 	if err := j.place.ensure(j.options, events); err != nil {
 		return err
 	}
-	marked, acknowledged, slot, err := readMark(j.place.fs, j.place.mark)
+	m, written, err := readMark(j.place.fs, j.place.mark)
 	if err != nil {
 		return err
 	}
-	if j.db, err = pebble.Open(j.place.store, storeOptions(j.options, events)); err != nil {
-		return openError(err)
+	if j.mark, err = openMark(j.place.fs, j.place.mark, written); err != nil {
+		return err
 	}
-	j.identity = marked
-	shard, err := identify(j.db, marked)
+	wal, err := walBytes(j.place.fs, j.place.store)
+	if err != nil {
+		return err
+	}
+	if j.db, err = openStore(j.place.store, storeOptions(j.options, events)); err != nil {
+		return err
+	}
+	events.open.Store(true)
+	if err := j.recover(m, wal); err != nil {
+		return err
+	}
+	j.lookAtDisk()
+	// What was recovered is durable now, whether it was acknowledged or not.
+	return j.writeMark(false)
+}
+
+// recover checks the store against its mark and begins where it ends.
+func (j *Journal) recover(m marked, wal int64) error {
+	j.identity = m.identity
+	shard, err := identify(j.db, m.identity)
 	if err != nil {
 		return err
 	}
@@ -154,22 +188,29 @@ func (j *Journal) load() error {
 	if err != nil {
 		return err
 	}
-	if head < acknowledged {
-		return corrupt("the log ends at offset %d, and %d was acknowledged", head, acknowledged)
+	changes, err := readChanges(j.db)
+	if err != nil {
+		return err
+	}
+	if err := m.check(head, changes); err != nil {
+		return err
 	}
 	kept, err := readRetention(j.db)
 	if err != nil {
 		return err
 	}
+	// After a clean stop nothing came out of the WAL, which alone can have gaps.
+	if !m.clean || head != m.offset || changes != m.changes {
+		if err := checkLog(j.db, j.shard, kept.GetLogOffset(), head, wal); err != nil {
+			return err
+		}
+	}
 	j.logFloor.Store(kept.GetLogOffset())
+	j.changes.Store(changes)
 	j.assigned.Store(head)
 	j.durable.raise(head)
 	j.ring.begin(head)
-	if j.mark, err = openMark(j.place.fs, j.place.mark, slot); err != nil {
-		return err
-	}
-	// What was recovered is durable now, whether it was acknowledged or not.
-	return j.mark.write(j.identity, head)
+	return nil
 }
 
 // start begins the four goroutines of a journal. Close ends them in the same
@@ -198,7 +239,7 @@ func (j *Journal) release() error {
 // Close answers what was appended, flushes, and waits for everything that still
 // uses the journal. Appends that come later are unavailable.
 func (j *Journal) Close() error {
-	j.closing.Do(func() { j.closed = j.close() })
+	j.closing.Do(func() { j.closed = j.closeInTime() })
 	return j.closed
 }
 
@@ -212,15 +253,23 @@ func (j *Journal) close() error {
 
 	var err error
 	if !j.isDead() {
-		err = j.mark.write(j.identity, j.durable.offset())
-		if flushErr := j.db.Flush(); flushErr != nil {
-			err = errors.Join(err, fmt.Errorf("flush: %w", flushErr))
-		}
+		err = j.finish()
 	}
 	if err := errors.Join(err, j.release()); err != nil {
 		return fmt.Errorf("close journal: %w", err)
 	}
 	return nil
+}
+
+// finish leaves nothing in the WAL alone, and says so in the mark.
+func (j *Journal) finish() error {
+	if j.full.Load() {
+		return j.writeMark(false) // a flush would find no room
+	}
+	if err := j.db.Flush(); err != nil {
+		return errors.Join(fmt.Errorf("flush: %w", err), j.writeMark(false))
+	}
+	return j.writeMark(!j.isDead())
 }
 
 // die ends the process. Should that fail, as in a test, nothing is
@@ -263,26 +312,6 @@ func (j *Journal) ID() [16]byte { return j.identity }
 
 // Durable is the newest offset that is durable. Everything up to it is.
 func (j *Journal) Durable() uint64 { return j.durable.offset() }
-
-// watchAge ends the process when an append takes too long. It does no I/O: it
-// must go on when that hangs.
-func (j *Journal) watchAge() {
-	ticker := time.NewTicker(watchInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-j.stop:
-			return
-		case <-j.dead:
-			return
-		case now := <-ticker.C:
-			if age := max(j.queue.age(now), j.watch.age(now)); age > appendTimeout {
-				j.die(fmt.Errorf("an append is unfinished after %s", age.Round(time.Millisecond)))
-				return
-			}
-		}
-	}
-}
 
 // Unsynced is how many appends are applied and not yet durable.
 func (j *Journal) Unsynced() uint64 {

@@ -24,7 +24,7 @@ func (j *Journal) keep() {
 		case <-disk.C:
 			j.lookAtDisk()
 		case <-j.keeperBell:
-			if err := j.mark.write(j.identity, j.durable.offset()); err != nil {
+			if err := j.writeMark(false); err != nil {
 				j.die(err)
 				return
 			}
@@ -33,6 +33,13 @@ func (j *Journal) keep() {
 			}
 		}
 	}
+}
+
+// writeMark makes what is durable now the durable mark.
+func (j *Journal) writeMark(clean bool) error {
+	j.marking.begin()
+	defer j.marking.end()
+	return j.mark.write(marked{identity: j.identity, offset: j.durable.offset(), changes: j.changes.Load(), clean: clean})
 }
 
 // pause waits, unless the journal ends.
@@ -54,13 +61,25 @@ func (j *Journal) pause(d time.Duration) bool {
 func (j *Journal) lookAtDisk() {
 	free, err := checkSpace(j.options.FS, j.place.dir, appendReserve)
 	j.metrics.free.Set(float64(free))
-	if full := err != nil; j.full.Swap(full) != full {
-		if full {
-			j.options.Logger.Error("the journal refuses appends: the disk is nearly full", "free_bytes", free)
-		} else {
-			j.options.Logger.Info("the journal takes appends again", "free_bytes", free)
-		}
+	if err != nil {
+		j.refuse(err)
+	} else if j.full.Swap(false) {
+		j.options.Logger.Info("the journal takes appends again", "free_bytes", free)
 	}
+}
+
+// refuse refuses appends until the disk has room, and says so once.
+func (j *Journal) refuse(err error) {
+	if !j.full.Swap(true) {
+		j.options.Logger.Error("the journal refuses appends: the disk is full", "error", err)
+	}
+}
+
+// foundFull refuses appends. Without the pause Pebble would try its flush
+// again and again at full speed.
+func (j *Journal) foundFull(err error) {
+	j.refuse(err)
+	j.pause(fullPause)
 }
 
 // Expire removes what retention has passed at an instant. Its owner calls it
@@ -70,8 +89,8 @@ func (j *Journal) Expire(now engine.Instant) error {
 		return err
 	}
 	defer j.leave()
-	j.expiring.Lock()
-	defer j.expiring.Unlock()
+	j.expiring.begin()
+	defer j.expiring.end()
 	kept, err := readRetention(j.db)
 	if err != nil {
 		return err
@@ -142,8 +161,8 @@ func (j *Journal) Checkpoint(dir string) error {
 		return err
 	}
 	// The mark says less than the copy that is made after it.
-	acknowledged := j.durable.offset()
-	if err := createMark(to, j.identity, acknowledged); err != nil {
+	m := marked{identity: j.identity, offset: j.durable.offset(), changes: j.changes.Load()}
+	if err := createMark(to, m); err != nil {
 		return err
 	}
 	if err := j.db.Checkpoint(to.store, pebble.WithFlushedWAL()); err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"path"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -27,6 +28,7 @@ func metaKey(name string) []byte { return append([]byte{byte(spaceMeta)}, name..
 var (
 	metaJournalKey   = metaKey("journal")
 	metaRetentionKey = metaKey("retention")
+	metaChangesKey   = metaKey("changes")
 )
 
 // place is where in a directory the parts of a journal lie.
@@ -63,7 +65,7 @@ func (p place) ensure(o Options, events *storeEvents) error {
 	if _, err := rand.Read(identity[:]); err != nil {
 		return fmt.Errorf("draw the journal's identity: %w", err)
 	}
-	if err := createMark(p, identity, 0); err != nil {
+	if err := createMark(p, marked{identity: identity}); err != nil {
 		return err
 	}
 	if err := p.createStore(o, events, identity); err != nil {
@@ -81,12 +83,12 @@ func (p place) refuseLost() error {
 	if err != nil || !there {
 		return err
 	}
-	_, offset, _, err := readMark(p.fs, p.mark)
+	m, _, err := readMark(p.fs, p.mark)
 	if err != nil {
 		return err
 	}
-	if offset > 0 {
-		return corrupt("the store is gone, and %d appends were acknowledged", offset)
+	if m.offset > 0 || m.changes > 0 {
+		return corrupt("the store is gone, and %d appends were acknowledged", m.offset)
 	}
 	return nil
 }
@@ -96,9 +98,9 @@ func (p place) refuseLost() error {
 func (p place) createStore(o Options, events *storeEvents, identity [16]byte) error {
 	options := storeOptions(o, events)
 	options.ErrorIfNotExists, options.ErrorIfExists = false, true
-	db, err := pebble.Open(p.creating, options)
+	db, err := openStore(p.creating, options)
 	if err != nil {
-		return openError(err)
+		return err
 	}
 	value, err := appendRecord(nil, &record.Meta{
 		Format: formatVersion, Identity: identity[:], Shard: uint32(o.Shard), CreatedAt: int64(engine.InstantOf(o.Now())),
@@ -161,6 +163,56 @@ func lastOffset(r pebble.Reader, shard engine.Shard) (uint64, error) {
 		return 0, readError(err)
 	}
 	return offset, nil
+}
+
+// walBytes is how much of the store stands in its WAL, at most.
+func walBytes(fs vfs.FS, store string) (n int64, err error) {
+	names, err := fs.List(store)
+	if err != nil {
+		return 0, fmt.Errorf("list the store: %w", err)
+	}
+	for _, name := range names {
+		if path.Ext(name) != walExtension {
+			continue
+		}
+		info, err := fs.Stat(fs.PathJoin(store, name))
+		if err != nil {
+			return 0, fmt.Errorf("stat a file of the write-ahead log: %w", err)
+		}
+		n += info.Size()
+	}
+	return n, nil
+}
+
+// checkLog finds a gap in the log, which ends at end, after what has expired.
+// Pebble takes a WAL file that is missing, or that ends at the end of a record,
+// as one that ends there, also where newer ones follow: so a gap has a row that
+// came out of the WAL behind it.
+func checkLog(r pebble.Reader, shard engine.Shard, floor, end uint64, wal int64) error {
+	if rows := uint64(wal)/minAppendBytes + 1; rows < end {
+		floor = max(floor, end-rows)
+	}
+	next := floor + 1
+	err := scan(r, logKey(nil, shard, next), logKey(nil, shard, end+1), func(key, _ []byte) (bool, error) {
+		if offset := logKeyOffset(key); offset != next {
+			return false, corrupt("log: got offset %d, want %d", offset, next)
+		}
+		next++
+		return true, nil
+	})
+	if err == nil && next != end+1 {
+		err = corrupt("log: offset %d is missing", next)
+	}
+	return err
+}
+
+// readChanges is how many writes that are no appends the store holds.
+func readChanges(r pebble.Reader) (n uint64, err error) {
+	_, err = get(r, metaChangesKey, func(value []byte) error {
+		n, err = decodeNumber("changes", value)
+		return err
+	})
+	return n, err
 }
 
 func readRetention(r pebble.Reader) (*record.Retention, error) {

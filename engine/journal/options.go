@@ -25,10 +25,13 @@ const (
 	// maxUnsynced is how many batches may wait for their fsync, besides the one
 	// that it runs for. More would make the batches smaller, not the disk faster.
 	maxUnsynced = 1
-	// appendTimeout is how long an append may take before the process ends:
+	// appendTimeout is how long an append, or any other write, may take before the process ends:
 	// whoever waits for a disk that hangs is better served by another process.
 	appendTimeout = 10 * time.Second
-	// watchInterval is how often the age of the oldest append is looked at.
+	// closeTimeout is how long closing may take before the process ends: it
+	// writes what is in memory, which is in the WAL already.
+	closeTimeout = 30 * time.Second
+	// watchInterval is how often the age of the oldest write is looked at.
 	watchInterval = time.Second
 	// diskInterval is how often free space is looked at.
 	diskInterval = time.Second
@@ -37,8 +40,13 @@ const (
 	// what is in memory can still be flushed and compacted.
 	openReserve   = 256 << 20
 	appendReserve = 512 << 20
+	// fullPause is how long a write that found no room waits before it is tried
+	// once more.
+	fullPause = 500 * time.Millisecond
 	// markInterval is how often the durable mark is rewritten while it moves.
 	markInterval = 100 * time.Millisecond
+	// minAppendBytes is less than any append takes in the WAL.
+	minAppendBytes = 128
 	// snapshotInterval is how many events at most are applied on a load,
 	// give or take one append.
 	snapshotInterval = 64
@@ -48,14 +56,17 @@ const (
 	// maxLogRows bounds the log: a reader further behind rebuilds.
 	maxLogRows = 1 << 20
 	// versionCacheSize is how many conversations' newest versions the committer
-	// knows without reading.
-	versionCacheSize = 1 << 16
+	// knows without reading, in 24 bytes each. Twice the hot ones keep most.
+	versionCacheSize = 1 << 18
 	// defaultCacheBytes is Pebble's block cache.
 	defaultCacheBytes = 256 << 20
 	memTableBytes     = 64 << 20
 	memTableStop      = 4
 	l0Compaction      = 2
 	bytesPerSync      = 512 << 10
+	// usualRowBytes and usualRows are what most appends need room for.
+	usualRowBytes = 1 << 10
+	usualRows     = 12
 	// maxRecycledBytes is the buffer that an append leaves to the next.
 	maxRecycledBytes = 64 << 10
 	// maxPage bounds what one read of a list answers.

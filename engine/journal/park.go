@@ -2,6 +2,7 @@ package journal
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,8 +23,6 @@ func (j *Journal) Park(p engine.Parked) error {
 	}
 	return j.change(func(b *pebble.Batch) error {
 		key := parkedKey(&p)
-		// Twice the same item at once makes the same row: which one stays is
-		// nothing to anybody.
 		known, err := get(j.db, key, func([]byte) error { return nil })
 		if err != nil || known {
 			return err
@@ -43,6 +42,9 @@ func (j *Journal) Parked() ([]engine.Parked, error) {
 		return nil, err
 	}
 	defer j.leave()
+	// Nothing is shown before it is durable.
+	j.changing.begin()
+	defer j.changing.end()
 	var parked []engine.Parked
 	prefix := shardKey(nil, spaceParked, j.shard)
 	err := scan(j.db, prefix, afterAll(prefix), func(key, value []byte) (bool, error) {
@@ -57,7 +59,9 @@ func (j *Journal) Parked() ([]engine.Parked, error) {
 	return parked, nil
 }
 
-// change writes a batch of its own: rows that no event makes, and seldom.
+// change writes a batch of its own: rows that no event makes, and seldom. One
+// at a time: what fill sees is durable, so that nobody is told of an item that
+// is parked already before it is.
 func (j *Journal) change(fill func(*pebble.Batch) error) error {
 	if err := j.enter(); err != nil {
 		return err
@@ -66,15 +70,40 @@ func (j *Journal) change(fill func(*pebble.Batch) error) error {
 	if j.full.Load() {
 		return engine.Errorf(engine.CodeFull, "less than %d MB are free", appendReserve>>20)
 	}
+	j.changing.begin()
+	defer j.changing.end()
 	b := j.db.NewBatch()
 	if err := fill(b); err != nil || b.Empty() {
 		return errors.Join(err, b.Close())
 	}
+	n := j.changes.Load() + 1
+	if err := b.Set(metaChangesKey, appendNumberRecord(nil, n), nil); err != nil {
+		return errors.Join(err, b.Close())
+	}
 	if err := b.Commit(pebble.Sync); err != nil {
 		j.die(fmt.Errorf("write a parked item: %w", err))
-		return engine.Errorf(engine.CodeUnknownOutcome, "write a parked item: %w", err)
 	}
+	if j.isDead() {
+		return engine.Errorf(engine.CodeUnknownOutcome, "write a parked item: the journal ended")
+	}
+	j.changes.Store(n)
+	j.wakeKeeper()
 	return b.Close()
+}
+
+func appendNumberRecord(value []byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(value, recordVersion), n)
+}
+
+func decodeNumber(row string, value []byte) (uint64, error) {
+	rest, err := checkVersion(row, value)
+	if err != nil {
+		return 0, err
+	}
+	if len(rest) != 8 {
+		return 0, corrupt("%s: the value has another size", row)
+	}
+	return binary.BigEndian.Uint64(rest), nil
 }
 
 func parkedKey(p *engine.Parked) []byte {

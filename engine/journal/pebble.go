@@ -5,6 +5,7 @@ import (
 	"fmt"
 	iofs "io/fs"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -18,7 +19,7 @@ import (
 // ones a flipped bit at the end of the WAL drops synced writes unseen.
 func storeOptions(o Options, events *storeEvents) *pebble.Options {
 	options := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          walFS{vfs.OnDiskFull(o.FS, events.pauseFull), events.die},
 		CacheSize:                   o.CacheBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		ErrorIfNotExists:            true,
@@ -43,6 +44,11 @@ type storeEvents struct {
 	logger *slog.Logger
 	// die ends the process.
 	die func(error)
+	// full is told of a disk without room, and pauses; nil where nothing can be
+	// refused.
+	full func(error)
+	// open is set while the store is: on a full disk, opening it fails.
+	open atomic.Bool
 	// metrics is nil while there are none.
 	metrics *metrics
 }
@@ -63,13 +69,7 @@ func (s *storeEvents) Fatalf(format string, args ...any) {
 
 func (s *storeEvents) listener() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) {
-			if errors.Is(err, pebble.ErrCorruption) {
-				s.corruption(err)
-				return
-			}
-			s.die(fmt.Errorf("pebble in the background: %w", err))
-		},
+		BackgroundError: s.background,
 		// Whoever read it is told; what else the store holds can still be served.
 		DataCorruption: func(info pebble.DataCorruptionInfo) { s.corruption(info.Details) },
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
@@ -81,11 +81,47 @@ func (s *storeEvents) listener() *pebble.EventListener {
 	}
 }
 
+// background is told when a flush or a compaction failed. What it was to write
+// stands in the WAL and in older tables, so a full disk can be waited for.
+func (s *storeEvents) background(err error) {
+	switch {
+	case errors.Is(err, pebble.ErrCorruption):
+		s.corruption(err)
+	case vfs.IsNoSpaceError(err) && s.open.Load():
+		return // pauseFull has seen to it
+	default:
+		s.die(fmt.Errorf("pebble in the background: %w", err))
+	}
+}
+
+// pauseFull runs when a write found no room, before that is tried once more.
+func (s *storeEvents) pauseFull() {
+	if s.open.Load() {
+		s.full(errDiskFull)
+	}
+}
+
+var errDiskFull = errors.New("a write found no room")
+
 func (s *storeEvents) corruption(err error) {
 	s.logger.Error("pebble found corruption", "error", err)
 	if s.metrics != nil {
 		s.metrics.corruptions.Inc()
 	}
+}
+
+// openStore opens Pebble in dir. Pebble panics, cleaned up, when a directory
+// cannot be synced; nothing is open then, so that is a refusal like any other.
+func openStore(dir string, options *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, &engine.Error{Code: engine.CodeUnavailable, Err: fmt.Errorf("open pebble: %v", r)}
+		}
+	}()
+	if db, err = pebble.Open(dir, options); err != nil {
+		return nil, openError(err)
+	}
+	return db, nil
 }
 
 // readError says what a failed read of Pebble is to its reader.
@@ -99,10 +135,8 @@ func readError(err error) error {
 // openError says what a failed opening of Pebble is.
 func openError(err error) error {
 	code := engine.CodeUnavailable
-	switch {
-	case errors.Is(err, pebble.ErrDBDoesNotExist):
-		code = engine.CodeNotFound
-	case errors.Is(err, pebble.ErrCorruption):
+	// The store's directory is there: what else is missing was lost.
+	if errors.Is(err, pebble.ErrCorruption) || errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, iofs.ErrNotExist) {
 		code = engine.CodeCorrupt
 	}
 	return &engine.Error{Code: code, Err: fmt.Errorf("open pebble: %w", err)}

@@ -9,7 +9,6 @@ import (
 // publish is the one goroutine that says that something is durable: it waits
 // for each batch's fsync, publishes its changes, and answers its appends.
 func (j *Journal) publish() {
-	bell := j.keeperBell
 	for b := range j.unsynced {
 		if b.pebble != nil {
 			if err := b.pebble.SyncWait(); err != nil {
@@ -18,10 +17,7 @@ func (j *Journal) publish() {
 		}
 		if !j.isDead() {
 			j.settle(b)
-			select {
-			case bell <- struct{}{}:
-			default: // the keeper knows
-			}
+			j.wakeKeeper()
 		}
 		j.watch.end()
 		if b.pebble != nil {
@@ -29,6 +25,16 @@ func (j *Journal) publish() {
 				j.die(fmt.Errorf("release a batch: %w", err))
 			}
 		}
+		clear(b.requests)
+		j.batches.Put(b)
+	}
+}
+
+// wakeKeeper tells the keeper that there is more to mark.
+func (j *Journal) wakeKeeper() {
+	select {
+	case j.keeperBell <- struct{}{}:
+	default: // it knows
 	}
 }
 

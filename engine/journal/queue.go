@@ -19,6 +19,13 @@ type request struct {
 	err    error
 }
 
+// newRequest has room for the rows of most appends.
+func newRequest() *request {
+	r := &request{done: make(chan struct{}, 1)}
+	r.buf, r.list = make([]byte, 0, usualRowBytes), make([]row, 0, usualRows)
+	return r
+}
+
 // queue holds the appends that wait for the committer.
 type queue struct {
 	wake chan struct{} // holds one token when there may be something to take

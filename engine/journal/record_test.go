@@ -152,11 +152,7 @@ func TestHeadRoundTrip(t *testing.T) {
 	if v := reflect.ValueOf(want); !everySet(v) {
 		t.Fatalf("got a card with a zero field, want all set: %+v", want)
 	}
-	value, err := appendHead(nil, &c)
-	if err != nil {
-		t.Fatalf("encode: got error %v, want none", err)
-	}
-	got, projection, err := decodeCard(c.ID, value)
+	got, projection, err := decodeCard(c.ID, appendHead(nil, &c))
 	if err != nil || projection != projectionVersion || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v of projection %d, error %v, want %+v", got, projection, err, want)
 	}
@@ -178,11 +174,7 @@ func TestChangeRoundTrip(t *testing.T) {
 	first.Before = engine.Index{}
 	same.Before = same.After
 	for name, want := range map[string]logged{"full": full, "first": first, "same": same} {
-		value, err := appendRecord(nil, change(&want))
-		if err != nil {
-			t.Fatalf("%s: encode: got error %v, want none", name, err)
-		}
-		got, err := decodeChange(want.Offset, value)
+		got, err := decodeChange(want.Offset, appendChange(nil, &want))
 		if err != nil || got != want {
 			t.Errorf("%s: got %+v, error %v, want %+v", name, got, err, want)
 		}
@@ -194,11 +186,7 @@ func TestBoardRowRoundTrip(t *testing.T) {
 		index := filled[engine.Index]()
 		index.Column = column
 		id := filled[engine.ConversationID]()
-		value, err := appendRecord(nil, boardRow(&index))
-		if err != nil {
-			t.Fatalf("encode: got error %v, want none", err)
-		}
-		got, err := decodeRow(rowKey(nil, 3, id, &index), value)
+		got, err := decodeRow(rowKey(nil, 3, id, &index), appendBoardRow(nil, &index))
 		if want := (engine.BoardRow{Conversation: id, Index: placed(&index)}); err != nil || got != want {
 			t.Errorf("got %+v, error %v, want %+v", got, err, want)
 		}
@@ -207,11 +195,7 @@ func TestBoardRowRoundTrip(t *testing.T) {
 
 func TestDeliveryRoundTrip(t *testing.T) {
 	want := filled[engine.Delivery]()
-	value, err := appendRecord(nil, delivery(want))
-	if err != nil {
-		t.Fatalf("encode: got error %v, want none", err)
-	}
-	if got, err := decodeDelivery(value); err != nil || got != want {
+	if got, err := decodeDelivery(appendDelivery(nil, &want)); err != nil || got != want {
 		t.Errorf("got %+v, error %v, want %+v", got, err, want)
 	}
 }

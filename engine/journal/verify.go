@@ -99,7 +99,7 @@ func Verify(dir string, fs vfs.FS) (report Report, err error) {
 		inspection: in, seed: maphash.MakeSeed(), log: make(map[engine.ConversationID][]logRow),
 		expected: make(map[space]uint64), counters: make(map[columnOf]engine.ColumnCounter),
 	}
-	v.report.Identity = in.identity
+	v.report.Identity = in.mark.identity
 	if err := v.run(); err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
@@ -167,12 +167,17 @@ func (v *verifier) readLog() error {
 		return true, nil
 	})
 	v.report.Offset = next - 1
-	if v.report.Offset < v.acknowledged {
-		v.report.add(Finding{
-			Problem: ProblemMissing, Row: spaceLog.String(), Number: v.acknowledged, Detail: "the durable mark says that it was acknowledged",
-		})
+	if err != nil {
+		return err
 	}
-	return err
+	changes, err := readChanges(v.db)
+	if err != nil {
+		return err
+	}
+	if err := v.mark.check(v.report.Offset, changes); err != nil {
+		v.report.add(Finding{Problem: ProblemMissing, Row: spaceLog.String(), Number: v.mark.offset, Detail: err.Error()})
+	}
+	return nil
 }
 
 // conversations goes through all events, conversation by conversation.
@@ -285,7 +290,7 @@ func (v *verifier) strangers() error {
 		v.report.add(Finding{Problem: ProblemExtra, Row: "unknown", Detail: fmt.Sprintf("a key begins with %x", key[:min(len(key), 3)])})
 		return true, nil
 	}
-	known := [][]byte{metaJournalKey, metaRetentionKey}
+	known := [][]byte{metaJournalKey, metaRetentionKey, metaChangesKey}
 	for _, s := range append([]space{spaceConversation, spaceLog, spaceParked}, derived...) {
 		known = append(known, shardKey(nil, s, v.shard))
 	}
