@@ -1,0 +1,87 @@
+//go:build sim
+
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/rpc/bot"
+)
+
+var defaultBot = bot.Default()
+
+// moodyBot is the default bot on good and on bad days.
+type moodyBot struct {
+	world     *world
+	workspace engine.WorkspaceID
+}
+
+var errMood = errors.New("the bot does not feel like it")
+
+func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnAnswer, error) {
+	s := b.world.sim
+	t := &turn{id: r.ID, life: b.world.life}
+	if !b.world.alive(func() { s.ledger.asked(t, &r, b.workspace) }) {
+		return engine.TurnAnswer{}, errReset
+	}
+	defer s.ledger.answeredTurn(t)
+	moods := s.plan.bot
+	if s.chance("bot slow", moods.slow) {
+		rng := s.plan.seed.rng("slow", int(r.ID.Version), int(r.Epoch))
+		select {
+		case <-time.After(time.Duration(rng.Int64N(int64(14 * time.Second)))):
+		case <-ctx.Done():
+			return engine.TurnAnswer{}, ctx.Err()
+		}
+	}
+	if s.chance("bot fails", moods.fails) {
+		return engine.TurnAnswer{}, errMood
+	}
+	answer, err := defaultBot.Turn(ctx, r)
+	if len(answer.Say) > 0 && s.chance("bot talks", moods.talks) {
+		answer.Say = append(answer.Say, said(fmt.Sprintf("more of %s", r.ID)), said(fmt.Sprintf("even more of %s", r.ID)))
+	}
+	if s.chance("bot rambles", moods.rambles) {
+		answer.Say = append(answer.Say, said(strings.Repeat("x", engine.MaxTextRunes+1)))
+	}
+	for _, content := range answer.Say {
+		s.ledger.says(r.ID.Conversation, content.Text)
+	}
+	return answer, err
+}
+
+func said(text string) engine.Content {
+	return engine.Content{Kind: engine.ContentText, Text: text}
+}
+
+// asked notes a turn, and that what it tells was shown.
+func (l *ledger) asked(t *turn, r *engine.TurnRequest, workspace engine.WorkspaceID) {
+	l.reaches(r.ID.Conversation, r.Through, "turn")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.begin = engine.InstantOf(time.Now())
+	l.noteLocked("life %d asks the bot for %s.%d through %d", t.life, short(r.ID.Conversation), r.ID.Version, r.Through)
+	if r.Workspace != workspace {
+		l.violateLocked("workspaces: the bot of %s is asked for %s of %s", workspace, r.ID, r.Workspace)
+	}
+	if r.Column == engine.Intervened {
+		l.violateLocked("bot is silent: it is asked for %s while an agent holds the conversation", r.ID)
+	}
+	for _, before := range l.turns {
+		if before.id.Conversation == t.id.Conversation && before.life == t.life && before.end == 0 {
+			l.violateLocked("one turn at a time: the bot is asked for %s while it answers %s", t.id, before.id)
+		}
+	}
+	l.turns = append(l.turns, t)
+}
+
+func (l *ledger) answeredTurn(t *turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.end = engine.InstantOf(time.Now())
+}

@@ -1,0 +1,360 @@
+//go:build sim
+
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
+)
+
+// chronicle reads a conversation's events in order and holds each against the
+// design: a second reading of the column table and the guarantees, which knows
+// nothing of how the engine decides.
+type chronicle struct {
+	ledger *ledger
+	plan   *plan
+	id     engine.ConversationID
+
+	version    uint64
+	at         engine.Instant
+	workspace  engine.WorkspaceID
+	channel    engine.ChannelID
+	contact    engine.Contact
+	column     engine.Column
+	holder     engine.AgentID
+	epoch      uint64
+	customerAt engine.Instant
+	activity   engine.Instant // the newest message
+	since      engine.Instant // of the hold
+	marked     bool           // the window is known to have closed
+	tags       []string
+
+	// unanswered are the customer's messages that the bot owes an answer to;
+	// returned is the resolve that it is to be told of.
+	unanswered []uint64
+	returned   uint64
+	sends      map[uint64]*sending
+	order      []uint64
+	// discards are the sends that the events after a hand-over must discard.
+	discards []uint64
+
+	states []stand // as each event left it
+	cards  engine.Conversation
+}
+
+// stand is where a conversation stood, from one event to the next.
+type stand struct {
+	at     engine.Instant
+	column engine.Column
+	holder engine.AgentID
+	epoch  uint64
+	tags   []string
+}
+
+// sending is one message of ours.
+type sending struct {
+	version  uint64
+	by       engine.PartyKind
+	text     string
+	state    engine.DeliveryState
+	attempt  uint32
+	external string
+	attempts []engine.Instant // when it was Attempted
+	unknown  engine.Instant   // since when nobody knows what became of it
+}
+
+func newChronicle(l *ledger, p *plan, id engine.ConversationID) *chronicle {
+	return &chronicle{ledger: l, plan: p, id: id, sends: make(map[uint64]*sending), cards: engine.Conversation{ID: id}}
+}
+
+func (c *chronicle) wrong(guarantee, format string, args ...any) {
+	c.ledger.violateLocked("%s: %s event %d: %s", guarantee, c.id, c.version, fmt.Sprintf(format, args...))
+}
+
+func (c *chronicle) open(at engine.Instant) bool {
+	return c.customerAt != 0 && at < c.customerAt.Add(engine.Window)
+}
+
+// read takes the next event.
+func (c *chronicle) read(e *engine.Event) {
+	if e.Version != c.version+1 || e.At < c.at {
+		c.wrong("one order", "version %d at %d follows on version %d at %d", e.Version, e.At, c.version, c.at)
+	}
+	c.version, c.at = e.Version, e.At
+	c.expectDiscard(e)
+	switch b := e.Body.(type) {
+	case engine.Opened:
+		c.opened(b)
+	case engine.ContactChanged:
+		c.contact = b.Contact
+	case engine.MessageReceived:
+		c.received(e, b)
+	case engine.MessageQueued:
+		c.queued(e, b)
+	case engine.DeliveryChanged:
+		c.delivery(e, b)
+	case engine.Moved:
+		c.moved(e, b)
+	case engine.TurnEnded:
+		c.turnEnded(b)
+	case engine.WindowLapsed:
+		if c.column == engine.Active || c.open(e.At) {
+			c.wrong("timers", "the window is marked closed in %s, open: %v", c.column, c.open(e.At))
+		}
+		c.marked = true
+	case engine.BotDiscarded:
+		c.botWord(b.Content.Text)
+	case engine.Tagged:
+		c.tags = b.Tags
+	}
+	c.cards.Apply(e)
+	if got := &c.cards; got.Column != c.column || got.Holder != c.holder || got.Epoch != c.epoch {
+		c.wrong("one holder", "the engine makes it %s, %q, epoch %d, the design %s, %q, epoch %d",
+			got.Column, got.Holder, got.Epoch, c.column, c.holder, c.epoch)
+	}
+	c.states = append(c.states, stand{e.At, c.column, c.holder, c.epoch, c.tags})
+}
+
+func (c *chronicle) opened(b engine.Opened) {
+	if c.version != 1 {
+		c.wrong("one order", "it opens twice")
+	}
+	c.workspace, c.channel, c.contact = b.Workspace, b.Channel, b.Contact
+	c.column, c.epoch = engine.History, 1
+	if n := c.plan.numberOf(b.Channel); n.workspace != b.Workspace {
+		c.wrong("workspaces", "channel %s is not of workspace %s", b.Channel, b.Workspace)
+	}
+}
+
+func (c *chronicle) received(e *engine.Event, b engine.MessageReceived) {
+	w, ok := c.ledger.written[standin.WAMID(b.External)]
+	switch {
+	case !ok:
+		c.wrong("nothing is invented", "no customer wrote %s", b.External)
+		return
+	case w.text != b.Content.Text || w.sentAt != b.SentAt:
+		c.wrong("nothing is invented", "message %s is not what was written", b.External)
+	case w.customer.number.channel != c.channel:
+		c.wrong("workspaces", "message %s was written to %s", b.External, w.customer.number.channel)
+	}
+	c.customerAt, c.activity = max(c.customerAt, min(b.SentAt, e.At)), e.At
+	if c.open(e.At) {
+		c.marked = false
+	}
+	if c.column == engine.History || c.column == engine.Active && !c.open(e.At) {
+		c.wrong("the columns", "a message is received in %s, window open: %v", c.column, c.open(e.At))
+	}
+	if c.column != engine.Intervened && c.open(e.At) {
+		c.unanswered = append(c.unanswered, e.Version)
+	}
+}
+
+func (c *chronicle) botWord(text string) {
+	if !c.ledger.said[c.id][text] {
+		c.wrong("nothing is invented", "the bot never said that")
+	}
+}
+
+func (c *chronicle) queued(e *engine.Event, b engine.MessageQueued) {
+	switch e.By.Kind {
+	case engine.Bot:
+		c.botWord(b.Content.Text)
+		if c.column != engine.Active && c.column != engine.Requesting || b.Epoch != c.epoch {
+			c.wrong("the bot is silent", "it speaks in %s, in epoch %d of %d", c.column, b.Epoch, c.epoch)
+		}
+	default:
+		if c.column != engine.Intervened || e.By.ID != c.holder {
+			c.wrong("one holder", "%s speaks in %s, held by %q", e.By.ID, c.column, c.holder)
+		}
+		if o := c.ledger.ops[e.Command]; o == nil || textOf(o.body) != b.Content.Text {
+			c.wrong("nothing is invented", "no agent said that")
+		}
+	}
+	if !c.open(e.At) {
+		c.wrong("the columns", "a message is queued after the window has closed")
+	}
+	c.activity = e.At
+	c.sends[e.Version] = &sending{version: e.Version, by: e.By.Kind, text: b.Content.Text, state: engine.Queued}
+	c.order = append(c.order, e.Version)
+}
+
+func textOf(body engine.CommandBody) string {
+	switch b := body.(type) {
+	case engine.SendMessage:
+		return b.Content.Text
+	case engine.AddNote:
+		return b.Body
+	}
+	return ""
+}
+
+// expectDiscard: what the bot queued is discarded in the append of the hand-over.
+func (c *chronicle) expectDiscard(e *engine.Event) {
+	if len(c.discards) == 0 {
+		return
+	}
+	d, ok := e.Body.(engine.DeliveryChanged)
+	if !ok || d.State != engine.Discarded || d.Send != c.discards[0] {
+		c.wrong("the bot is silent", "its queued send %d is not discarded with the hand-over", c.discards[0])
+		c.discards = nil
+		return
+	}
+	c.discards = c.discards[1:]
+}
+
+func (c *chronicle) delivery(e *engine.Event, b engine.DeliveryChanged) {
+	s, ok := c.sends[b.Send]
+	if !ok {
+		c.wrong("effects once", "there is no send %d", b.Send)
+		return
+	}
+	if !follows(s.state, b.State) {
+		c.wrong("statuses", "send %d goes from %s to %s", b.Send, s.state, b.State)
+	}
+	if b.State == engine.Attempted {
+		c.attempted(e, s)
+	}
+	if b.State == engine.Unknown {
+		s.unknown = e.At
+	}
+	if b.External != "" {
+		if s.external != "" && s.external != b.External {
+			c.wrong("effects once", "send %d has two names", b.Send)
+		}
+		s.external = b.External
+	}
+	s.state = b.State
+}
+
+func (c *chronicle) attempted(e *engine.Event, s *sending) {
+	if s.by == engine.Bot && c.column == engine.Intervened {
+		c.wrong("the bot is silent", "its send %d is attempted while %s holds the conversation", s.version, c.holder)
+	}
+	for _, version := range c.order {
+		if other := c.sends[version]; version < s.version && other.state <= engine.Attempted {
+			c.wrong("one order", "send %d is attempted before send %d, which is %s", s.version, version, other.state)
+		}
+	}
+	if !c.open(e.At) {
+		c.wrong("the columns", "send %d is attempted after the window has closed", s.version)
+	}
+	s.attempts = append(s.attempts, e.At)
+}
+
+// follows are the steps that a send may take.
+func follows(from, to engine.DeliveryState) bool {
+	switch to {
+	case engine.Attempted:
+		return from == engine.Queued
+	case engine.Queued, engine.Unknown:
+		return from == engine.Attempted
+	case engine.Accepted:
+		return from == engine.Attempted || from == engine.Unknown
+	case engine.Rejected, engine.Discarded:
+		return from == engine.Queued || from == engine.Attempted
+	case engine.Failed:
+		return from >= engine.Attempted && from <= engine.Sent
+	case engine.Sent, engine.Delivered, engine.Read:
+		return from >= engine.Attempted && from < to
+	}
+	return false
+}
+
+// moved checks a transition by its cause.
+func (c *chronicle) moved(e *engine.Event, b engine.Moved) {
+	from, by := c.column, e.By
+	supervisor := by.Kind == engine.Supervisor
+	human := supervisor || by.Kind == engine.Agent
+	idle := e.At.Sub(max(c.activity, c.since))
+	policy := c.plan.policies[c.workspace]
+	back := b.Holder == "" && (b.To == engine.Active && c.open(e.At) || b.To == engine.History && !c.open(e.At))
+	var right bool
+	switch b.Cause {
+	case engine.CauseCustomerMessage:
+		right = from == engine.History && b.To == engine.Active
+	case engine.CauseRequested, engine.CauseBotUnavailable:
+		right = from == engine.Active && b.To == engine.Requesting
+	case engine.CauseWindowClosed:
+		right = (from == engine.Active || from == engine.History) && b.To == engine.Requesting
+		c.unanswered, c.returned, c.marked = nil, 0, true
+	case engine.CauseWithdrawn:
+		right = from == engine.Requesting && back
+	case engine.CauseDismissed:
+		right = from == engine.Requesting && back && human
+	case engine.CauseIntervened:
+		right = (from == engine.Requesting || from == engine.Active && policy.TakeoverFromActive) &&
+			b.To == engine.Intervened && human && b.Holder == by.ID
+	case engine.CauseTakenOver:
+		right = from == engine.Intervened && b.To == from && supervisor && b.Holder == by.ID && b.Holder != c.holder
+	case engine.CauseTransferred:
+		right = from == engine.Intervened && b.To == from && (supervisor || by.ID == c.holder) && b.Holder != c.holder && b.Holder != ""
+	case engine.CauseResolved:
+		right = from == engine.Intervened && back && (supervisor || by.ID == c.holder)
+	case engine.CauseAutoResolved:
+		right = from == engine.Intervened && back && by.Kind == engine.Engine && policy.AutoResolveAfter > 0 && idle >= policy.AutoResolveAfter
+	case engine.CauseWindowLapsed:
+		right = from == engine.Active && b.To == engine.History && by.Kind == engine.Engine && !c.open(e.At) && len(c.unanswered) == 0
+	}
+	if !right {
+		c.wrong("the columns", "%s %q moves it from %s of %q to %s of %q because of %s", by.Kind, by.ID, from, c.holder, b.To, b.Holder, b.Cause)
+	}
+	c.land(e, from, b)
+}
+
+func (c *chronicle) land(e *engine.Event, from engine.Column, b engine.Moved) {
+	if b.Holder != c.holder {
+		c.epoch++
+		c.since = e.At
+	}
+	c.column, c.holder = b.To, b.Holder
+	switch {
+	case b.To == engine.Intervened && from != engine.Intervened:
+		c.unanswered, c.returned = nil, 0
+		for _, version := range c.order {
+			if s := c.sends[version]; s.by == engine.Bot && s.state == engine.Queued {
+				c.discards = append(c.discards, version)
+			}
+		}
+	case from == engine.Intervened && b.To != engine.Intervened:
+		c.unanswered, c.returned = nil, e.Version
+	}
+}
+
+func (c *chronicle) turnEnded(b engine.TurnEnded) {
+	c.unanswered = slices.DeleteFunc(c.unanswered, func(v uint64) bool { return v <= b.Through })
+	if c.returned <= b.Through {
+		c.returned = 0
+	}
+}
+
+// rests checks that nothing is owed any more.
+func (c *chronicle) rests() {
+	if len(c.unanswered) > 0 {
+		c.wrong("turns", "the customer's message %d was never answered", c.unanswered[0])
+	}
+	if c.returned > 0 {
+		c.wrong("turns", "the bot was never told of the resolve %d", c.returned)
+	}
+	for _, version := range c.order {
+		if s := c.sends[version]; s.state <= engine.Attempted {
+			c.wrong("sends", "send %d is still %s", version, s.state)
+		}
+	}
+}
+
+// lapsed checks that every timer has fired, long after the last message.
+func (c *chronicle) lapsed(now engine.Instant) {
+	policy := c.plan.policies[c.workspace]
+	switch {
+	case c.open(now): // a message of which the platform says that it came from the future
+	case c.column == engine.Active:
+		c.wrong("timers", "it is Active, %s after its window has closed", now.Sub(c.customerAt.Add(engine.Window)))
+	case c.column == engine.Intervened && policy.AutoResolveAfter > 0:
+		c.wrong("timers", "%s still holds it, idle for %s", c.holder, now.Sub(max(c.activity, c.since)))
+	case c.column != engine.History && !c.marked:
+		c.wrong("timers", "its window has closed and is not marked so")
+	}
+}

@@ -1,0 +1,26 @@
+//go:build sim
+
+// Package sim runs the whole engine in virtual time and holds it against its
+// guarantees. It is all tests: nothing of it is in the binary.
+//
+// One seed decides a simulation: customers write through a stand-in for
+// WhatsApp that repeats, shuffles and redelivers, to the real webhook; real
+// actors decide on a real journal, whose file system loses power with half of
+// what was not synced; the real courier, bot turns, timers and board do their
+// work while agents race. Whatever anybody outside the engine was told stands in
+// a ledger, and an auditor compares it with what is there after each crash and
+// at the end. The auditor is tested too: bugs are planted in a copy of the
+// engine, and each must be found.
+//
+// It never looks into the engine while it runs, and no socket or real file is
+// touched.
+//
+// # What a seed does not decide
+//
+// What each customer, agent, fault and disk does is drawn from the seed by its
+// own name and number, never by who comes first. A simulation runs on one
+// processor. Still the Go runtime picks among ready goroutines and the cases of
+// a select, orders maps, and draws the jitter of the courier's retries by itself. So a
+// seed is a strong hint rather than a recording: what it found it finds again in
+// most runs, and -replays runs it several times.
+package sim

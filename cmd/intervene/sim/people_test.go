@@ -1,0 +1,355 @@
+//go:build sim
+
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
+)
+
+// customer writes to one number, under one or both of two identities.
+type customer struct {
+	sim    *sim
+	name   string
+	number number
+	waID   string
+	userID string
+	habit  habit
+	rng    *rand.Rand
+}
+
+// habit is under which identities a customer writes.
+type habit uint8
+
+const (
+	byNumber habit = iota
+	byBoth
+	byUserID
+	byEither // one, the other, or both at once
+	habits
+)
+
+func (s *sim) populate() {
+	for i, n := range s.plan.numbers {
+		for j := range s.plan.crowd {
+			c := &customer{
+				sim: s, name: fmt.Sprintf("%s-customer-%d", n.workspace, j), number: n,
+				waID: fmt.Sprintf("4915550%d%02d", i, j), userID: fmt.Sprintf("DE.user%d%02d", i, j),
+				rng: s.plan.seed.rng("customer", i, j),
+			}
+			c.habit = habit(c.rng.IntN(int(habits)))
+			s.people.Go(c.live)
+		}
+		for j := range s.plan.agents {
+			kind := engine.Agent
+			if j == 0 {
+				kind = engine.Supervisor
+			}
+			a := &agent{
+				sim: s, rng: s.plan.seed.rng("agent", i, j), workspace: n.workspace,
+				party: engine.Party{Kind: kind, ID: engine.AgentID(fmt.Sprintf("%s-agent-%d", n.workspace, j))},
+			}
+			s.people.Go(a.live)
+		}
+		b := &agent{
+			sim: s, rng: s.plan.seed.rng("outside bot", i), workspace: n.workspace,
+			party: engine.Party{Kind: engine.Bot, ID: engine.AgentID(n.workspace) + "-bot"},
+		}
+		s.people.Go(b.live)
+		s.watch(i, n)
+	}
+}
+
+// awake sleeps until somebody who acts every pace or so is to act, and answers
+// whether that is still to be.
+func (s *sim) awake(rng *rand.Rand, pace time.Duration) bool {
+	time.Sleep(time.Duration(rng.Int64N(int64(2 * pace))))
+	for _, session := range s.plan.sessions {
+		if now := s.elapsed(); now < session.end {
+			if now < session.begin {
+				time.Sleep(session.begin - now + time.Duration(rng.Int64N(int64(pace))))
+			}
+			return !s.ledger.failed()
+		}
+	}
+	return false
+}
+
+func (c *customer) live() {
+	for n := 0; c.sim.awake(c.rng, c.sim.plan.hurry); n++ {
+		for range 1 + c.rng.IntN(3)/2*c.rng.IntN(4) {
+			c.write(n)
+			n++
+		}
+	}
+}
+
+func (c *customer) write(n int) {
+	who := standin.Customer{PhoneNumberID: c.number.id, Name: c.name}
+	as := c.habit
+	if as == byEither {
+		as = []habit{byNumber, byBoth, byUserID}[c.rng.IntN(3)]
+	}
+	if as != byUserID {
+		who.WAID = standin.Identity(c.waID)
+	}
+	if as != byNumber {
+		who.UserID = standin.Identity(c.userID)
+	}
+	text := fmt.Sprintf("%s %d", c.name, n)
+	switch c.rng.IntN(6) {
+	case 0:
+		text += " a human please"
+	case 1:
+		text += " hello"
+	}
+	w := &written{
+		customer: c, text: text,
+		contact: engine.Contact{Name: c.name, WaID: string(who.WAID), UserID: string(who.UserID)},
+	}
+	at := time.Now()
+	switch c.rng.IntN(60) {
+	case 0:
+		at = at.Add(-25 * time.Hour)
+	case 1:
+		at = at.Add(-3 * time.Hour)
+	case 2:
+		at = at.Add(time.Duration(c.rng.Int64N(int64(3 * time.Minute))))
+	}
+	w.sentAt = engine.InstantOf(at.Truncate(time.Second))
+	var wamid standin.WAMID
+	var err error
+	if c.rng.IntN(8) == 0 {
+		w.text = text
+		wamid, err = c.sim.meta.PressButton(c.sim.over, who, standin.Reply{ID: "b", Title: text}, at)
+	} else {
+		wamid, err = c.sim.meta.WriteText(c.sim.over, who, text, at)
+	}
+	if err != nil {
+		c.sim.ledger.violate("the stand-in refuses a customer: %v", err)
+		return
+	}
+	c.sim.ledger.wrote(wamid, w)
+}
+
+// agent is somebody who gives commands: an agent, a supervisor, or a bot that
+// speaks outside of its turns.
+type agent struct {
+	sim       *sim
+	rng       *rand.Rand
+	workspace engine.WorkspaceID
+	party     engine.Party
+	made      int
+	accepted  []*op
+}
+
+func (a *agent) live() {
+	for a.sim.awake(a.rng, a.sim.plan.hurry) {
+		// Agents act at the same instants, so that they race.
+		now := a.sim.elapsed()
+		time.Sleep(now.Truncate(beat) + beat - now)
+		a.act()
+	}
+}
+
+const beat = 250 * time.Millisecond
+
+func (a *agent) act() {
+	if len(a.accepted) > 0 && a.rng.IntN(8) == 0 {
+		a.repeat(a.accepted[a.rng.IntN(len(a.accepted))])
+		return
+	}
+	workspace := a.workspace
+	if a.rng.IntN(40) == 0 {
+		workspace = map[engine.WorkspaceID]engine.WorkspaceID{acme: other, other: acme}[workspace]
+	}
+	ids := a.sim.ledger.conversations(workspace)
+	if len(ids) == 0 {
+		return
+	}
+	id := ids[a.rng.IntN(len(ids))]
+	card, ok := a.read(id, workspace)
+	if !ok {
+		return
+	}
+	a.command(&card, workspace != a.workspace)
+}
+
+// read looks at a conversation as whoever opens it does.
+func (a *agent) read(id engine.ConversationID, workspace engine.WorkspaceID) (card engine.Card, ok bool) {
+	w, up := a.sim.enter()
+	if !up {
+		return card, false
+	}
+	defer w.leave()
+	card, err := w.journal.Card(id)
+	if err != nil {
+		a.unreadable(w, id, err)
+		return card, false
+	}
+	messages, err := w.journal.Messages(id, 0, 5)
+	if err != nil {
+		a.unreadable(w, id, err)
+		return card, false
+	}
+	return card, w.alive(func() {
+		a.sim.ledger.card(&card, workspace, "read")
+		for i := range messages {
+			a.sim.ledger.message(&messages[i], "page")
+		}
+	})
+}
+
+func (a *agent) unreadable(w *world, id engine.ConversationID, err error) {
+	w.alive(func() {
+		if engine.CodeOf(err) != engine.CodeUnavailable {
+			a.sim.ledger.violate("acknowledged means durable: %s was shown and cannot be read: %v", id, err)
+		}
+	})
+}
+
+func (a *agent) command(card *engine.Card, foreign bool) {
+	a.made++
+	o := &op{
+		conversation: card.Conversation, workspace: a.workspace, by: a.party, body: a.choose(card), foreign: foreign,
+	}
+	for i := range o.id {
+		o.id[i] = byte(a.rng.Uint32())
+	}
+	for i := range o.digest {
+		o.digest[i] = byte(a.rng.Uint32())
+	}
+	if a.rng.IntN(3) == 0 || a.party.Kind == engine.Bot {
+		o.epoch = card.Epoch
+	}
+	a.sim.ledger.begin(o)
+	if a.give(o, 1+a.rng.IntN(6)) {
+		a.accepted = append(a.accepted, o)
+	}
+}
+
+// choose is what an agent does about what it sees.
+func (a *agent) choose(card *engine.Card) engine.CommandBody {
+	text := fmt.Sprintf("%s %d", a.party.ID, a.made)
+	say := engine.SendMessage{Content: engine.Content{Kind: engine.ContentText, Text: text}}
+	if a.party.Kind == engine.Bot {
+		a.sim.ledger.says(card.Conversation, text)
+		return []engine.CommandBody{
+			say, say, say, engine.RequestAgent{Reason: text}, engine.WithdrawRequest{},
+		}[a.rng.IntN(5)]
+	}
+	mine := card.Holder == a.party.ID
+	lots := a.rng.IntN(20)
+	switch {
+	case lots == 0:
+		return engine.SetTags{Tags: []string{text, "tag"}[:a.rng.IntN(3)]}
+	case lots == 1:
+		return engine.AddNote{Body: text}
+	case lots == 2:
+		return engine.Resolve{}
+	case lots == 3:
+		return engine.TakeOver{}
+	case lots == 4:
+		return engine.Transfer{To: a.colleague()}
+	case lots == 5:
+		return engine.MarkRead{}
+	case lots == 6:
+		return say
+	case mine && lots < 11:
+		return engine.Resolve{}
+	case mine:
+		return say
+	case card.Column == engine.Requesting || lots < 12:
+		return engine.Intervene{}
+	}
+	return say
+}
+
+func (a *agent) colleague() engine.AgentID {
+	return engine.AgentID(fmt.Sprintf("%s-agent-%d", a.workspace, a.rng.IntN(a.sim.plan.agents)))
+}
+
+// give gives a command, and again while its outcome is not known, as long as
+// the agent cares.
+func (a *agent) give(o *op, patience int) bool {
+	for range patience {
+		err := a.once(o)
+		if err == nil {
+			return true
+		}
+		if refusal, ok := errors.AsType[*engine.Error](err); ok && !undecided(refusal.Code) {
+			return false
+		}
+		time.Sleep(time.Duration(a.rng.Int64N(int64(3 * time.Second))))
+	}
+	return false
+}
+
+// undecided are the errors after which a caller does not know.
+func undecided(code engine.Code) bool {
+	switch code {
+	case engine.CodeUnavailable, engine.CodeUnknownOutcome, engine.CodeOverloaded, engine.CodeFull, engine.CodeConflict:
+		return true
+	}
+	return false
+}
+
+// once gives a command once. What it answers is what the agent was told.
+func (a *agent) once(o *op) error {
+	w, up := a.sim.enter()
+	if !up {
+		return errRefused
+	}
+	defer w.leave()
+	ctx, cancel := context.WithTimeout(w.up, 15*time.Second)
+	defer cancel()
+	since := engine.InstantOf(time.Now())
+	receipt, err := w.router.Do(ctx, o.conversation, engine.Command{
+		ID: o.id, Digest: o.digest, Workspace: o.workspace, By: o.by, Epoch: o.epoch, Body: o.body,
+	})
+	if a.sim.chance("reply", a.sim.plan.wire.replyLost) {
+		return errReset
+	}
+	told := w.alive(func() {
+		if refusal, ok := errors.AsType[*engine.Error](err); err == nil || ok && !undecided(refusal.Code) {
+			a.sim.ledger.answered(o, since, receipt, err)
+		}
+	})
+	if !told {
+		return errReset
+	}
+	return err
+}
+
+// repeat gives a command again that was accepted: as it was, or another one
+// under its name.
+func (a *agent) repeat(o *op) {
+	if engine.InstantOf(time.Now()).Sub(o.began) > engine.OutcomeRetention-time.Hour {
+		return
+	}
+	if a.rng.IntN(4) > 0 {
+		a.give(o, 3)
+		return
+	}
+	forged := *o
+	forged.digest[0]++
+	w, up := a.sim.enter()
+	if !up {
+		return
+	}
+	defer w.leave()
+	_, err := w.router.Do(w.up, o.conversation, engine.Command{
+		ID: o.id, Digest: forged.digest, Workspace: o.workspace, By: o.by, Body: engine.MarkRead{},
+	})
+	w.alive(func() {
+		if code := engine.CodeOf(err); code != engine.CodeCommandReused && !undecided(code) {
+			a.sim.ledger.violate("effects once: another command under the accepted id %s of %s is answered %v", o.id, o.conversation, err)
+		}
+	})
+}

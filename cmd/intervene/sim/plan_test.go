@@ -1,0 +1,212 @@
+//go:build sim
+
+package sim
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
+)
+
+// seed decides a simulation.
+type seed uint64
+
+// rng draws for one name: what it draws does not depend on what others do.
+func (s seed) rng(name string, numbers ...int) *rand.Rand {
+	h := fnv.New64a()
+	fmt.Fprint(h, name, numbers)
+	return rand.New(rand.NewPCG(uint64(s), h.Sum64()))
+}
+
+// plan is what a seed decides before a simulation begins.
+type plan struct {
+	seed     seed
+	policies map[engine.WorkspaceID]engine.Policy
+	numbers  []number
+	// sessions are when customers write and agents work; between them the
+	// engine is left alone, and mostly up.
+	sessions []session
+	lives    []life
+	crowd    int // customers of each number
+	agents   int // of each workspace
+	// hurry is how fast everybody is.
+	hurry  time.Duration
+	faults []standin.Rule
+	wire   wireFaults
+	// pair limits one number towards one contact, if it does.
+	pair time.Duration
+	bot  botMoods
+	// night is how long all is left alone after everything, so that all that has
+	// a time comes due. The engine is up for all of it, or only while the first
+	// windows close, or not at all.
+	night  time.Duration
+	nights nights
+}
+
+type number struct {
+	channel   engine.ChannelID
+	workspace engine.WorkspaceID
+	id        standin.PhoneNumberID
+	token     string
+}
+
+// session is a time in which everybody is at it, from the beginning of the simulation.
+type session struct{ begin, end time.Duration }
+
+// life is one run of the engine: how long at most, how it ends, and how long it
+// is down after that.
+type life struct {
+	length time.Duration
+	clean  bool
+	doom   doom
+	down   time.Duration
+	pace   time.Duration
+}
+
+const (
+	acme  engine.WorkspaceID = "acme"
+	other engine.WorkspaceID = "other"
+)
+
+func newPlan(s seed) *plan {
+	rng := s.rng("plan")
+	p := &plan{
+		seed: s,
+		policies: map[engine.WorkspaceID]engine.Policy{
+			acme:  {AutoResolveAfter: []time.Duration{time.Minute, 10 * time.Minute, 20 * time.Hour}[rng.IntN(3)]},
+			other: {AutoResolveAfter: time.Duration(rng.IntN(2)) * 5 * time.Minute, TakeoverFromActive: rng.IntN(2) == 0},
+		},
+		numbers: []number{
+			{"acme-main", acme, "1001", "token-one"},
+			{"other-main", other, "2002", "token-two"},
+		},
+		crowd:  1 + rng.IntN(3),
+		agents: 2 + rng.IntN(2),
+		hurry:  time.Duration(500+rng.IntN(4000)) * time.Millisecond,
+		night:  26*time.Hour + time.Duration(rng.Int64N(int64(10*time.Hour))),
+		nights: []nights{nightUp, nightDawn, nightDawn, nightDawn, nightDawn, nightDown, nightDown, nightDown, nightDown, nightDown}[rng.IntN(10)],
+	}
+	p.schedule(rng)
+	p.mischief(rng)
+	return p
+}
+
+type nights uint8
+
+const (
+	nightDown nights = iota
+	nightDawn
+	nightUp
+)
+
+// schedule draws when people are there and when the engine is.
+func (p *plan) schedule(rng *rand.Rand) {
+	at := time.Duration(0)
+	for range 2 + rng.IntN(2) {
+		length := 10*time.Second + time.Duration(rng.Int64N(int64(60*time.Second)))
+		p.sessions = append(p.sessions, session{at, at + length})
+		at += length
+		for at > p.livesEnd() {
+			p.lives = append(p.lives, p.life(rng))
+		}
+		gap := 10*time.Second + time.Duration(rng.Int64N(int64(15*time.Minute)))
+		if rng.IntN(5) == 0 {
+			gap = time.Duration(rng.Int64N(int64(27 * time.Hour)))
+		}
+		if gap > time.Hour { // the engine misses most of it
+			last := &p.lives[len(p.lives)-1]
+			last.down = max(last.down, gap-time.Duration(rng.Int64N(int64(time.Hour))))
+		}
+		at += gap
+	}
+}
+
+func (p *plan) livesEnd() time.Duration {
+	end := time.Duration(0)
+	for _, l := range p.lives {
+		end += l.length + l.down
+	}
+	return end
+}
+
+func (p *plan) life(rng *rand.Rand) life {
+	l := life{
+		length: time.Second + time.Duration(rng.Int64N(int64(25*time.Second))),
+		clean:  rng.IntN(6) == 0,
+		down:   time.Duration(rng.Int64N(int64(4 * time.Second))),
+		pace:   time.Duration(rng.Int64N(int64(3 * time.Millisecond))),
+	}
+	if rng.IntN(3) == 0 {
+		l.pace += time.Duration(rng.Int64N(int64(80 * time.Millisecond)))
+	}
+	if rng.IntN(6) == 0 {
+		l.length += 10 * time.Minute
+	}
+	switch rng.IntN(9) {
+	case 0, 1, 2, 3:
+		l.doom = doom{doomSync, 1 + rng.IntN(120)}
+	case 4:
+		l.doom = doom{doomChange, rng.IntN(1500)}
+	case 5:
+		l.doom = doom{doomChange, rng.IntN(60)} // while it comes up
+	case 6:
+		l.doom = doom{doomError, rng.IntN(1500)}
+	case 7:
+		l.doom = doom{doomHang, 1 + rng.IntN(120)}
+	}
+	return l
+}
+
+// mischief draws what the network, the platform and the bot do to us.
+func (p *plan) mischief(rng *rand.Rand) {
+	much := []float64{0, 0.3, 1, 1, 2}[rng.IntN(5)]
+	share := func(part float64) float64 { return min(part*much+1e-9, 1) }
+	p.faults = []standin.Rule{
+		{Name: "duplicate", Fault: standin.FaultDuplicate, Probability: share(0.15), Copies: 2, Delay: 20 * time.Second},
+		{Name: "duplicate late", Fault: standin.FaultDuplicate, Probability: share(0.05), Delay: 20 * time.Hour},
+		{Name: "reorder", Fault: standin.FaultReorder, Probability: share(0.1), Delay: 20 * time.Second},
+		{Name: "reorder statuses", Fault: standin.FaultReorder, Item: standin.ItemStatus, Probability: share(0.2), Delay: 10 * time.Second},
+		{Name: "forge", Fault: standin.FaultBadSignature, Probability: share(0.03)},
+		{Name: "reset before", Fault: standin.FaultResetBefore, Probability: share(0.04)},
+		{Name: "reset after", Fault: standin.FaultResetAfter, Probability: share(0.06)},
+		{Name: "stall", Fault: standin.FaultStall, Probability: share(0.03), Delay: 25 * time.Second},
+		{Name: "too fast", Fault: standin.FaultError, Code: 130429, Probability: share(0.08)},
+		{Name: "pair too fast", Fault: standin.FaultError, Code: 131056, Probability: share(0.04), RetryAfter: 3 * time.Second},
+		{Name: "ambiguous", Fault: standin.FaultError, Code: 131000, Probability: share(0.03)},
+		{Name: "undeliverable", Fault: standin.FaultError, Code: 131026, Probability: share(0.03)},
+		{Name: "expired", Fault: standin.FaultError, Code: 190, Probability: share(0.01)},
+		{Name: "gateway", Fault: standin.FaultServerError, HTTPStatus: 502, Probability: share(0.03)},
+		{Name: "fails", Fault: standin.FaultFail, Probability: share(0.03)},
+		{Name: "silent", Fault: standin.FaultNoStatus, Probability: share(0.05)},
+	}
+	p.wire = wireFaults{refused: share(0.04), lost: share(0.04), ackLost: share(0.05), replyLost: share(0.06)}
+	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02)}
+	if rng.IntN(4) == 0 {
+		p.pair = time.Duration(1+rng.IntN(4)) * time.Second
+	}
+}
+
+// wireFaults are the shares of what breaks between us and the platform, and
+// between agents and us.
+type wireFaults struct {
+	refused   float64 // a send's connection, before anything is written
+	lost      float64 // a send's answer
+	ackLost   float64 // a webhook's answer
+	replyLost float64 // a command's answer
+}
+
+// botMoods are how often a bot does what.
+type botMoods struct{ slow, fails, talks, rambles float64 }
+
+func (p *plan) numberOf(channel engine.ChannelID) number {
+	for _, n := range p.numbers {
+		if n.channel == channel {
+			return n
+		}
+	}
+	return number{}
+}

@@ -1,0 +1,244 @@
+//go:build sim
+
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// plant is one bug, put into a copy of the engine: the auditor must find it.
+type plant struct {
+	name string
+	// seeds is within how many seeds it is found.
+	seeds int
+	// short plants are looked for in every run of the tests, the others in long ones.
+	short bool
+	edits []edit
+}
+
+// edit replaces text that stands in file exactly once.
+type edit struct{ file, old, new string }
+
+var plants = []plant{
+	{name: "ack before sync", seeds: 10, short: true, edits: []edit{
+		{"engine/journal/publish.go", "	for b := range j.unsynced {\n", "	for b := range j.unsynced {\n		j.settle(b)\n"},
+		{"engine/journal/publish.go", "			j.settle(b)\n			j.wakeKeeper()", "			j.wakeKeeper()"},
+	}},
+	{name: "publish before durable", seeds: 20, edits: []edit{
+		{"engine/journal/publish.go", "	for b := range j.unsynced {\n", "	for b := range j.unsynced {\n		if n := len(b.changes); n > 0 {\n			j.ring.add(b.changes)\n			j.durable.raise(b.changes[n-1].Offset)\n		}\n"},
+		{"engine/journal/publish.go", "		j.ring.add(b.changes)\n		j.durable.raise(b.changes[n-1].Offset)\n", ""},
+	}},
+	{name: "reads show what is not durable", seeds: 20, edits: []edit{
+		{"engine/journal/publish.go", "	for offset > 0 {\n", "	for false {\n"},
+	}},
+	{name: "mark ahead of the disk", seeds: 20, edits: []edit{
+		{"engine/journal/commit.go", "	b.applied = now()\n", "	b.applied = now()\n	c.wakeKeeper()\n"},
+		{"engine/journal/keep.go", "	return j.mark.write(marked{identity: j.identity, offset: j.durable.offset()", "	return j.mark.write(marked{identity: j.identity, offset: j.assigned.Load()"},
+	}},
+	{name: "dedupe off", seeds: 5, short: true, edits: []edit{
+		{"engine/journal/commit.go", "if r.claims[i].kind != kind {", "if r.claims[i].kind != kind || kind == engine.ClaimExternal {"},
+	}},
+	{name: "dedupe expires early", seeds: 30, edits: []edit{
+		{"engine/journal/keep.go", "minuteOf(now.Add(-dedupeRetention - dedupeFresh))", "minuteOf(now.Add(-time.Minute))"},
+	}},
+	{name: "claim not checked", seeds: 10, edits: []edit{
+		{"engine/journal/commit.go", "if r.claims[i].kind != kind {", "if r.claims[i].kind != kind || kind == engine.ClaimIdentity {"},
+	}},
+	{name: "redirect on conflict lost", seeds: 10, edits: []edit{
+		{"actors/inbox.go", "		case conflict.Duplicate:\n", "		case conflict.Duplicate, !conflict.Owner.IsZero():\n"},
+	}},
+	{name: "failures acknowledged to the platform", seeds: 10, edits: []edit{
+		{"rpc/whatsapp/webhook.go", "			all = false\n", ""},
+	}},
+	{name: "intervene is no compare-and-set", seeds: 5, edits: []edit{
+		{"engine/decide_move.go", "		Intervened: {refuse: CodeHeldByOther}, // unless the holder asks again", "		Intervened: {to: Intervened},"},
+	}},
+	{name: "fence off", seeds: 10, edits: []edit{
+		{"engine/decide_message.go", "	case d.c.Column == Intervened, d.cmd.Epoch != 0 && d.cmd.Epoch != d.c.Epoch:\n", "	case false:\n"},
+		{"engine/decide_message.go", "	if d.cmd.Epoch != d.c.Epoch {\n		for _, content", "	if false {\n		for _, content"},
+	}},
+	{name: "queued bot send survives intervene", seeds: 10, short: true, edits: []edit{
+		{"engine/decide_move.go", "if s.By == Bot && s.State == Queued {", "if false {"},
+	}},
+	{name: "bot send attempted after the hand-over", seeds: 10, edits: []edit{
+		{"engine/decide_move.go", "	for _, s := range d.c.Sends {\n", "	for _, s := range d.c.Sends[:0] {\n"},
+		{"engine/decide_send.go", "	case c.overtaken(head):\n", "	case false:\n"},
+	}},
+	{name: "epoch stays when the holder changes", seeds: 10, edits: []edit{
+		{"engine/apply.go", "	if c.Holder != b.Holder {\n", "	if c.Column != b.To {\n"},
+	}},
+	{name: "workspace not checked", seeds: 10, edits: []edit{
+		{"engine/decide.go", "	return cmd.Workspace == workspace || ", "	return cmd.Workspace != \"\" || "},
+	}},
+	{name: "lost passivation handshake", seeds: 10, edits: []edit{
+		{"actors/passivate.go", "if idle && e.waiting() == 0 ", "if idle "},
+		{"actors/router.go", "PassivateAfter = 5 * time.Minute", "PassivateAfter = 0"},
+		{"actors/router.go", "SweepInterval = 30 * time.Second", "SweepInterval = time.Second"},
+	}},
+	{name: "owed turn forgotten after a crash", seeds: 20, edits: []edit{
+		{"actors/due.go", "		w.offer(item.Conversation)\n", "		if w.kind != engine.DueTurn {\n			w.offer(item.Conversation)\n		}\n"},
+	}},
+	{name: "bot not told of a resolve", seeds: 20, edits: []edit{
+		{"engine/apply.go", "			c.Turn = Turn{From: e.Version, Returned: e.Version, At: e.At}\n", "			c.Turn = Turn{}\n"},
+	}},
+	{name: "status going back", seeds: 10, edits: []edit{
+		{"engine/delivery.go", "		return s < next\n", "		return s != next\n"},
+	}},
+	{name: "timer lost", seeds: 20, edits: []edit{
+		{"engine/decide_move.go", "TimerArmed{Timer: DueWindow, At: d.c.WindowEnd()}", "TimerArmed{Timer: DueWindow}"},
+	}},
+	{name: "idle intervention kept", seeds: 20, edits: []edit{
+		{"engine/decide_move.go", "TimerArmed{Timer: DueAutoResolve, At: d.now.Add(after - idle)}", "TimerArmed{Timer: DueAutoResolve}"},
+	}},
+	{name: "first outcome forgotten", seeds: 10, edits: []edit{
+		{"actors/conversation.go", "ok && first.Version < state.Version {", "ok && first.Version > state.Version {"},
+	}},
+	{name: "outcomes missing in the snapshot", seeds: 20, edits: []edit{
+		{"engine/journal/encode.go", "	for i := range c.Outcomes {\n", "	for i := range c.Outcomes[:0] {\n"},
+	}},
+	{name: "snapshot one event short", seeds: 10, edits: []edit{
+		{"engine/journal/load.go", "	err = scanEvents(r, id, c.Version, version, func(e *engine.Event, _ bool) error {\n", "	from := c.Version\n	err = scanEvents(r, id, c.Version, version, func(e *engine.Event, _ bool) error {\n		if from > 0 && e.Version == from+1 {\n			return nil\n		}\n"},
+	}},
+	{name: "attempted after the call", seeds: 20, edits: []edit{
+		{"actors/conversation.go", "c.router.store.Append(engine.Append{", "early(c, cmd, next.Index(), engine.Append{"},
+		{"actors/conversation.go", "// inform adds to a command", `// early answers an attempt before it is durable.
+func early(c *conversation, cmd engine.Command, after engine.Index, a engine.Append) (engine.Change, error) {
+	if _, ok := cmd.Body.(engine.AttemptSend); !ok {
+		return c.router.store.Append(a)
+	}
+	go c.router.store.Append(a)
+	return engine.Change{Conversation: a.Conversation, Version: a.After.Version, Before: a.Before, After: after}, nil
+}
+
+// inform adds to a command`},
+	}},
+	{name: "unknown outcome tried again", seeds: 30, edits: []edit{
+		{"engine/decide_send.go", "DeliveryChanged{Send: head.Version, State: Unknown, Attempt: head.Attempt}", "DeliveryChanged{Send: head.Version, State: Queued, Attempt: head.Attempt}"},
+	}},
+	{name: "lost answer tried again", seeds: 10, edits: []edit{
+		{"rpc/whatsapp/graph_outcome.go", "	case answer.status == 0:\n		return engine.AttemptResult{State: engine.Unknown}, 0\n", "	case answer.status == 0:\n		return g.queued(0, paceRetry, o.Attempt, 0)\n"},
+	}},
+	{name: "conversation stays on the board", seeds: 30, edits: []edit{
+		{"actors/board.go", "		w.remove(c.Conversation)\n", "		if c.After.Column.OnBoard() {\n			w.remove(c.Conversation)\n		}\n"},
+	}},
+	{name: "resume forgets what changed", seeds: 30, edits: []edit{
+		{"actors/watch.go", "if known && card.Version == before.version && before.card == nil {", "if known && before.card == nil {"},
+	}},
+	{name: "stream not woken", seeds: 10, edits: []edit{
+		{"actors/board.go", "		if f, ok := b.followers[c.Conversation]; ok {\n			f.wake()\n", "		if f, ok := b.followers[c.Conversation]; ok && c.After.Column != c.Before.Column {\n			f.wake()\n"},
+	}},
+}
+
+const moduleRoot = "../../.."
+
+// TestPlants checks that every plant still fits the engine's text.
+func TestPlants(t *testing.T) {
+	names := make(map[string]bool)
+	for _, p := range plants {
+		if names[p.name] {
+			t.Errorf("plant %q is there twice", p.name)
+		}
+		names[p.name] = true
+		if _, err := p.apply(); err != nil {
+			t.Errorf("plant %q: %v", p.name, err)
+		}
+	}
+}
+
+// TestPlantedBugs builds the simulation on an engine with one bug in it, for
+// each, and has it find the bug.
+func TestPlantedBugs(t *testing.T) {
+	for _, p := range plants {
+		if !p.short && !soaking() {
+			continue
+		}
+		t.Run(strings.ReplaceAll(p.name, " ", "-"), func(t *testing.T) { p.find(t) })
+	}
+}
+
+// apply answers the files that the plant changes, as it leaves them.
+func (p *plant) apply() (map[string]string, error) {
+	files := make(map[string]string)
+	for _, e := range p.edits {
+		text, ok := files[e.file]
+		if !ok {
+			read, err := os.ReadFile(filepath.Join(moduleRoot, e.file))
+			if err != nil {
+				return nil, err
+			}
+			text = string(read)
+		}
+		if n := strings.Count(text, e.old); n != 1 {
+			return nil, fmt.Errorf("%s holds %q %d times, want once", e.file, e.old, n)
+		}
+		files[e.file] = strings.Replace(text, e.old, e.new, 1)
+	}
+	return files, nil
+}
+
+// build makes the simulation with the plant in it. The tree is not touched.
+func (p *plant) build(t *testing.T) string {
+	t.Helper()
+	files, err := p.apply()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	replace := make(map[string]string)
+	for file, text := range files {
+		path, err := filepath.Abs(filepath.Join(moduleRoot, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[path] = filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlayPath, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "sim.test")
+	if err := os.WriteFile(overlayPath, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-tags=sim", "-overlay", overlayPath, "-o", binary, ".")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// run builds and runs the plant's seeds.
+func (p *plant) run(t *testing.T) ([]byte, error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), p.build(t),
+		"-test.run", "^TestSimulation$", "-test.timeout", "10m", fmt.Sprintf("-seeds=%d", p.seeds))
+	command.Env = append(os.Environ(), "INTERVENE_SOAK=")
+	return command.CombinedOutput()
+}
+
+var found = regexp.MustCompile(`--- FAIL: TestSimulation/seed=(\d+) \(.*\)\n.*violations:\n\s*(.*)`)
+
+// find runs up to the plant's number of seeds, one of which must find it.
+func (p *plant) find(t *testing.T) {
+	out, err := p.run(t)
+	if err == nil {
+		t.Fatalf("%d seeds found nothing", p.seeds)
+	}
+	told := found.FindSubmatch(out)
+	if told == nil {
+		t.Fatalf("the simulation ended without a violation: %v\n%s", err, tail(out))
+	}
+	t.Logf("found by seed %s: %s", told[1], told[2])
+}
+
+func tail(out []byte) []byte { return out[max(0, len(out)-8000):] }

@@ -1,0 +1,280 @@
+//go:build sim
+
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"github.com/intervenehq/intervene/actors"
+	"github.com/intervenehq/intervene/cmd/intervene/serve"
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/engine/journal"
+	"github.com/intervenehq/intervene/rpc/whatsapp"
+)
+
+const (
+	dataDir   = "/data"
+	appSecret = "an app secret"
+	graphURL  = "http://graph.test"
+	hookURL   = "http://engine.test/webhooks/whatsapp/main"
+)
+
+// world is one life of the engine: what cmd/intervene/serve wires, on a disk
+// that may lose its power, with the network of the simulation.
+type world struct {
+	sim  *sim
+	life int
+	disk *disk
+	// up ends with the life, however it ends.
+	up   context.Context
+	down context.CancelFunc
+
+	journal *journal.Journal
+	router  *actors.Router
+	board   *actors.Board
+	courier *actors.Courier
+	turns   *actors.Turns
+	timers  *actors.Timers
+	graph   *whatsapp.Graph
+	mux     *http.ServeMux
+	// inside are the requests that it has taken.
+	inside sync.WaitGroup
+	expire sync.WaitGroup
+}
+
+// open brings the journal up. An error without a cut or a fault is a violation.
+func (s *sim) open(lifeNo int, d *disk) (*world, error) {
+	w := &world{sim: s, life: lifeNo, disk: d}
+	w.up, w.down = context.WithCancel(context.Background())
+	skew := time.Duration(s.plan.seed.rng("clock", lifeNo).Int64N(int64(10*time.Minute))) - 5*time.Minute
+	var err error
+	w.journal, err = journal.Open(dataDir, journal.Options{
+		FS: d, Create: true, CacheBytes: 1 << 20, Logger: quiet,
+		Now: func() time.Time { return time.Now().Add(skew) },
+		Fatal: func(err error) {
+			s.ledger.note("life %d ends: %v", lifeNo, err)
+			d.cutPower()
+		},
+	})
+	if err != nil {
+		w.down()
+		return nil, err
+	}
+	return w, nil
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// start brings up what stands on the journal, as serve does.
+func (w *world) start() error {
+	s := w.sim
+	w.router = actors.NewRouter(actors.RouterOptions{Store: w.journal, Policies: s.plan.policies, Log: quiet})
+	var err error
+	if w.board, err = actors.StartBoard(w.journal, nil, quiet); err != nil {
+		return fmt.Errorf("build board: %w", err)
+	}
+	config := whatsapp.Config{
+		Apps: []whatsapp.App{{
+			ID: "main", VerifyToken: "token", AppSecrets: []whatsapp.Secret{appSecret}, GraphBaseURL: graphURL,
+		}},
+		Transport: &graphWire{w},
+	}
+	for _, n := range s.plan.numbers {
+		config.Channels = append(config.Channels, whatsapp.Channel{
+			ID: n.channel, Workspace: n.workspace, App: "main",
+			PhoneNumberID: whatsapp.PhoneNumberID(n.id), AccessToken: whatsapp.Secret(n.token),
+		})
+	}
+	metrics := whatsapp.NewMetrics(nil)
+	if w.graph, err = whatsapp.NewGraph(config, quiet, metrics); err != nil {
+		return fmt.Errorf("graph client: %w", err)
+	}
+	webhook, err := whatsapp.NewWebhook(config, actors.NewInbox(w.router, w.journal, w.journal, 0), quiet, metrics)
+	if err != nil {
+		return fmt.Errorf("webhook: %w", err)
+	}
+	w.mux = http.NewServeMux()
+	w.mux.Handle(whatsapp.WebhookPattern, webhook)
+	w.courier = actors.StartCourier(actors.CourierOptions{
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.graph, Log: quiet,
+	})
+	bots := make(map[engine.WorkspaceID]actors.Bot)
+	for workspace := range s.plan.policies {
+		bots[workspace] = &moodyBot{world: w, workspace: workspace}
+	}
+	w.turns = actors.StartTurns(actors.TurnsOptions{Router: w.router, Agenda: w.journal, Bots: bots, Log: quiet})
+	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Log: quiet})
+	w.expire.Go(w.keepExpiring)
+	return nil
+}
+
+// keepExpiring has the journal forget, as serve does. What is removed is flushed
+// ten seconds later, for which Pebble rotates its log.
+func (w *world) keepExpiring() {
+	for {
+		began := time.Now()
+		if err := w.journal.Expire(engine.InstantOf(began)); err != nil {
+			w.alive(func() { w.sim.ledger.note("expire: %v", err) })
+		}
+		if !w.pause(9*time.Second - time.Since(began)) {
+			return
+		}
+		w.disk.setSlow(false)
+		if !w.pause(2*time.Second + time.Since(began) - 9*time.Second) {
+			return
+		}
+		w.disk.setSlow(true)
+		if !w.pause(time.Hour) {
+			return
+		}
+	}
+}
+
+// pause reports whether w is still up after d.
+func (w *world) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-w.up.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// alive runs note if the world is, which then happened before its death.
+func (w *world) alive(note func()) bool { return w.disk.alive(note) }
+
+// stop takes the engine down in order, or what is left of a dead one.
+func (w *world) stop() {
+	dead := !w.alive(func() {})
+	patience, end := context.WithTimeout(context.Background(), serve.DrainTimeout)
+	defer end()
+	if dead {
+		end()
+	}
+	w.down()
+	w.expire.Wait()
+	w.disk.setSlow(false)
+	w.inside.Wait()
+	if w.timers != nil {
+		w.timers.Stop(patience)
+		w.turns.Stop(patience)
+		w.courier.Stop(patience)
+	}
+	w.drain()
+	w.router.Stop()
+	if w.board != nil {
+		w.board.Stop()
+	}
+	if w.graph != nil {
+		w.graph.Close()
+	}
+	w.close()
+}
+
+// drain has everything answered that was taken.
+func (w *world) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), serve.DrainTimeout)
+	defer cancel()
+	if err := w.router.Drain(ctx); err != nil {
+		w.sim.ledger.violate("liveness: life %d does not answer all that it has taken: %v", w.life, err)
+	}
+}
+
+func (w *world) close() {
+	err := w.journal.Close()
+	if err != nil && w.alive(func() {}) {
+		w.sim.ledger.violate("liveness: life %d cannot close its journal: %v", w.life, err)
+	}
+}
+
+// enter takes a request in, if the engine is up; the caller calls leave.
+func (s *sim) enter() (*world, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.world == nil {
+		return nil, false
+	}
+	s.world.inside.Add(1)
+	return s.world, true
+}
+
+func (w *world) leave() { w.inside.Done() }
+
+var (
+	errRefused = errors.New("connection refused")
+	errReset   = errors.New("connection reset")
+)
+
+// hookWire carries the platform's webhooks to whatever life is up.
+type hookWire struct{ sim *sim }
+
+func (h hookWire) RoundTrip(request *http.Request) (*http.Response, error) {
+	w, ok := h.sim.enter()
+	if !ok {
+		return nil, errRefused
+	}
+	answer := make(chan *http.Response, 1)
+	go func() {
+		defer w.leave()
+		recorder := httptest.NewRecorder()
+		w.mux.ServeHTTP(recorder, request)
+		answer <- recorder.Result()
+	}()
+	select {
+	case <-w.disk.cut:
+		return nil, errReset
+	case <-request.Context().Done():
+		return nil, request.Context().Err()
+	case response := <-answer:
+		if !w.alive(func() {}) || h.sim.chance("ack", h.sim.plan.wire.ackLost) {
+			return nil, errReset
+		}
+		return response, nil
+	}
+}
+
+// graphWire carries one life's sends to the platform.
+type graphWire struct{ world *world }
+
+func (g *graphWire) RoundTrip(request *http.Request) (*http.Response, error) {
+	s := g.world.sim
+	if s.chance("refuse", s.plan.wire.refused) {
+		return nil, errRefused
+	}
+	c := &call{life: g.world.life}
+	// Once any of it is read it may have been sent.
+	body, err := readSend(request, c)
+	if err != nil {
+		return nil, err
+	}
+	if !g.world.alive(func() { s.ledger.called(c) }) {
+		return nil, errReset
+	}
+	defer s.ledger.hungUp(c)
+	ctx, cancel := context.WithCancel(request.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-g.world.disk.cut:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	response, err := inMemory(s.meta.Handler(), request.Clone(ctx), body)
+	if err != nil {
+		return nil, err
+	}
+	if !g.world.alive(func() {}) || s.chance("lose", s.plan.wire.lost) {
+		return nil, errReset
+	}
+	return response, nil
+}
