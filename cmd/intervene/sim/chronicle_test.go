@@ -60,7 +60,6 @@ type sending struct {
 	by       engine.PartyKind
 	text     string
 	state    engine.DeliveryState
-	attempt  uint32
 	external string
 	attempts []engine.Instant // when it was Attempted
 	unknown  engine.Instant   // since when nobody knows what became of it

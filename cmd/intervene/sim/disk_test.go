@@ -42,6 +42,9 @@ type disk struct {
 	rush chan struct{}
 	// pace is how long a sync takes at least.
 	pace time.Duration
+	// flushing is set while Pebble is about to rotate its log by itself, which
+	// panics if the log has failed before. A real process has ended by then.
+	flushing bool
 	// logged is how much was written to the present log.
 	logged int
 }
@@ -115,6 +118,12 @@ func (d *disk) alive(note func()) bool {
 	return true
 }
 
+func (d *disk) setFlushing(flushing bool) {
+	d.draws.Lock()
+	defer d.draws.Unlock()
+	d.flushing = flushing
+}
+
 // unhurried is how much may be written to a log before its syncs stop taking
 // their time. Pebble rotates its log, with its locks held, when the memtable of
 // at first 256 KB is full, and virtual time does not pass while anybody waits for
@@ -172,6 +181,9 @@ func (d *disk) fate(path string, syncs bool) (wait time.Duration, fate doomKind,
 	counts := true
 	if d.doom.kind == doomSync || d.doom.kind == doomHang {
 		counts = log && patient
+	}
+	if d.doom.kind == doomError && log && d.flushing {
+		counts = false
 	}
 	if d.doom.kind == doomNone || !counts {
 		return wait, doomNone, d.rush

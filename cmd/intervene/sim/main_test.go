@@ -27,8 +27,8 @@ const (
 	// shortSeeds are what make test runs, soakSeeds make soak. The race detector
 	// makes a simulation eight times as long: it sees a few, and the others run
 	// in a binary without it.
-	shortSeeds = 60
-	raceSeeds  = 5
+	shortSeeds = 45
+	raceSeeds  = 3
 	soakSeeds  = 10_000
 )
 
@@ -94,7 +94,7 @@ func once(t *testing.T, s seed) *sim {
 		fmt.Fprintf(&text, "  %s\n", v)
 	}
 	trace := sim.ledger.trace[max(0, len(sim.ledger.trace)-maxTrace):]
-	t.Errorf("violations:\n%sto replay:\n  go test ./cmd/intervene/sim -run 'TestSimulation/seed=%d$' -first=%d -seeds=1\nthe end of its trace:\n%s",
+	t.Errorf("violations:\n%sto replay:\n  go test ./cmd/intervene/sim -run 'TestSimulation/seed=%d$' -first=%d -seeds=1 -replays=10\nthe end of its trace:\n%s",
 		text.String(), s, s, strings.Join(trace, "\n"))
 	return sim
 }

@@ -120,6 +120,7 @@ func (w *world) start() error {
 func (w *world) keepExpiring() {
 	for {
 		began := time.Now()
+		w.disk.setFlushing(true)
 		if err := w.journal.Expire(engine.InstantOf(began)); err != nil {
 			w.alive(func() { w.sim.ledger.note("expire: %v", err) })
 		}
@@ -131,6 +132,7 @@ func (w *world) keepExpiring() {
 			return
 		}
 		w.disk.setSlow(true)
+		w.disk.setFlushing(false)
 		if !w.pause(time.Hour) {
 			return
 		}
