@@ -38,7 +38,7 @@ race: ## Run all tests under the race detector
 .PHONY: soak
 soak: ## Run the long tests: crash cycles by the thousand; takes hours
 	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -run 'Soak|Crash|Damage|Fault' -v ./...
-	INTERVENE_SOAK=1 $(GO) test -tags=sim -count=1 -timeout=$(SOAK_TIMEOUT) -v ./cmd/intervene/sim
+	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -v ./cmd/intervene/sim
 
 .PHONY: fmt
 fmt: $(BUF) ## Format Go and protobuf sources

@@ -43,6 +43,7 @@ var rules = []rule{
 		folder: "engine/journal", ours: []string{"engine", "engine/journal/record"},
 		why: "the journal keeps what the domain decided, and knows neither actors nor the wire",
 	},
+	{folder: "engine/media", ours: []string{"engine"}, why: "files are kept apart from the journal, and know nothing of messages"},
 	{folder: "engine/journal/record", why: "the disk's schema changes apart from everything"},
 	{folder: "actors", ours: []string{"engine"}, why: "actors meet the journal and the wire only in cmd"},
 	{folder: "rpc", alone: true, ours: []string{"engine", "rpc/gen"}, why: "the Connect edge meets actors, the journal and other edges only in cmd"},
@@ -51,11 +52,11 @@ var rules = []rule{
 	{folder: "rpc/bot", ours: []string{"engine"}, why: whyEdge},
 	{folder: "rpc/console", ours: []string{"engine"}, why: whyEdge},
 	{
-		folder: "cmd", ours: []string{"engine", "engine/journal", "actors", "rpc", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/console"},
+		folder: "cmd", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/console"},
 		why: "cmd wires the parts together and leaves the disk's schema to the journal",
 	},
 	{
-		folder: "cmd/intervene/sim", ours: []string{"engine", "engine/journal", "actors", "rpc/whatsapp", "rpc/bot", "cmd"},
+		folder: "cmd/intervene/sim", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc/whatsapp", "rpc/bot"},
 		why: "the simulation wires the real parts as cmd does, and nothing of it is in the binary",
 	},
 	{folder: "bench", ours: []string{"rpc/gen"}, why: "a load runs from outside, through the public API"},
@@ -65,7 +66,7 @@ var rules = []rule{
 // becomes part of everything.
 var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"actors"},
-	"github.com/cockroachdb/pebble":     {"engine/journal"},
+	"github.com/cockroachdb/pebble":     {"engine/journal", "engine/media"},
 	"connectrpc.com":                    {"rpc", "cmd", "bench"},
 	"buf.build":                         {"rpc"},
 	"github.com/alecthomas/kong":        {"cmd", "bench"},

@@ -58,6 +58,10 @@ func (s *store) Events(engine.ConversationID, uint64, int) ([]engine.Event, erro
 
 func (s *store) Delivery(engine.MessageID) (engine.Delivery, error) { return engine.Delivery{}, nil }
 
+func (s *store) Message(engine.MessageID) (engine.Message, error) { return engine.Message{}, nil }
+
+func (s *store) OldestSince(engine.ConversationID, engine.Instant) (uint64, error) { return 0, nil }
+
 // onStore runs scenario on a router over s, within a synctest bubble.
 func onStore(t *testing.T, s *store, scenario func(t *testing.T, r *actors.Router)) {
 	t.Helper()

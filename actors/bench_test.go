@@ -30,6 +30,10 @@ func (instant) LoadAt(id engine.ConversationID, _ uint64) (engine.Conversation, 
 
 func (instant) Events(engine.ConversationID, uint64, int) ([]engine.Event, error) { return nil, nil }
 
+func (instant) Message(engine.MessageID) (engine.Message, error) { return engine.Message{}, nil }
+
+func (instant) OldestSince(engine.ConversationID, engine.Instant) (uint64, error) { return 0, nil }
+
 func (instant) Delivery(engine.MessageID) (engine.Delivery, error) {
 	return engine.Delivery{State: engine.Accepted, Attempt: 1}, nil
 }

@@ -13,18 +13,31 @@ import (
 )
 
 // request is what the router puts into a conversation's mailbox: a command, or
-// a question for the turn that the bot owes. Done has room for the word that it
-// is answered, so that the actor never waits for the asker. The request is the
-// actor's until then, and the asker's after.
+// a question. It is its asker's, who runs it.
 type request struct {
 	command engine.Command
-	turn    bool
+	ask     question
 	at      time.Time
 	lane    Lane
 	to      *entry
 	answer  response
-	done    chan struct{}
+
+	// Owned by the mailbox: the request that waits behind this one, and whether
+	// it had the turn at once. Turns has room for the word that it has.
+	box     *mailbox
+	next    *request
+	granted bool
+	turns   chan struct{}
 }
+
+// question is what a request asks instead of giving a command.
+type question uint8
+
+const (
+	askNothing question = iota
+	askTurn             // for the turn that the bot owes
+	askWork             // for what waits to be sent and downloaded
+)
 
 // response is what the actor answers.
 type response struct {
@@ -32,7 +45,16 @@ type response struct {
 	events  []engine.Event
 	due     engine.Instant // of the courier's work, after an attempt
 	turn    *engine.TurnRequest
+	work    *work
 	err     error
+}
+
+// work is what a conversation waits for, besides the bot.
+type work struct {
+	channel engine.ChannelID
+	contact engine.Contact
+	sendDue engine.Instant
+	media   []engine.PendingMedia
 }
 
 // conversation is the actor of one conversation.
@@ -57,8 +79,8 @@ type conversation struct {
 // may be the command's fault and chance, twice is the conversation's.
 const maxPanics = 2
 
-// Receive runs one message at a time. It blocks in the journal's append: that
-// parks one goroutine and keeps the order plain.
+// Receive runs one message at a time, on the goroutine of whoever asked. It
+// blocks in the journal's append, which keeps the order plain.
 func (c *conversation) Receive(ctx actor.Context) {
 	r, ok := ctx.Message().(*request)
 	if !ok {
@@ -68,10 +90,8 @@ func (c *conversation) Receive(ctx actor.Context) {
 		c.id, c.entry = r.to.id, r.to
 	}
 	r.answer = c.answer(r)
-	c.router.observe(r)
-	r.done <- struct{}{} // r is the asker's from here on
+	c.router.metrics.observe(r)
 	c.entry.empty.Store(c.state != nil && !c.state.Exists())
-	c.entry.handled.Add(1)
 }
 
 // answer recovers here: a panic that reached supervision would lose the
@@ -96,9 +116,12 @@ func (c *conversation) answer(r *request) (answer response) {
 	if err := c.load(); err != nil {
 		return response{err: err}
 	}
-	if r.turn {
+	switch r.ask {
+	case askTurn:
 		answer = c.askTurn()
-	} else {
+	case askWork:
+		answer = response{work: &work{c.state.Channel, c.state.Contact, c.index.Due[engine.DueSend], c.state.Media}}
+	default:
 		answer = c.run(r.command)
 	}
 	if engine.CodeOf(answer.err) == engine.CodeCorrupt {
@@ -159,13 +182,13 @@ func (c *conversation) run(cmd engine.Command) response {
 	if len(events) == 0 {
 		return c.unchanged(cmd, refusal)
 	}
-	next := *c.state
+	next := c.router.copyOf(c.state)
 	for i := range events {
 		next.Apply(&events[i])
 	}
 	c.known = c.known.expect(c.state, events)
 	change, err := c.router.store.Append(engine.Append{
-		Conversation: c.id, Expected: c.state.Version, Events: events, Before: c.index, After: &next, Known: c.known,
+		Conversation: c.id, Expected: c.state.Version, Events: events, Before: c.index, After: next, Known: c.known,
 	})
 	if err != nil {
 		if conflict, ok := errors.AsType[*engine.Error](err); !ok || conflict.Code != engine.CodeConflict || conflict.Owner.IsZero() {
@@ -173,8 +196,12 @@ func (c *conversation) run(cmd engine.Command) response {
 		}
 		return response{err: err}
 	}
-	c.state, c.index, c.known = &next, change.After, c.known.fold(events)
-	c.router.ring(change)
+	c.router.forget(c.state)
+	c.state, c.index, c.known = next, change.After, c.known.fold(events)
+	c.router.ring(&change)
+	if next.Erased {
+		c.router.erased()
+	}
 	return response{
 		receipt: engine.Receipt{Card: next.Card(), Version: next.Version},
 		events:  events,
@@ -197,6 +224,25 @@ func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
 		var err error
 		if b.Known, err = c.delivery(b.Send); err != nil {
 			return cmd, err
+		}
+		cmd.Body = b
+	case engine.ResendMessage:
+		message, err := c.router.store.Message(engine.MessageID{Conversation: c.id, Version: b.Send})
+		if err != nil {
+			return cmd, fmt.Errorf("read message to resend: %w", err)
+		}
+		if queued, ok := message.Event.Body.(engine.MessageQueued); ok {
+			b.Content, b.ReplyTo, b.Known = queued.Content, queued.ReplyTo, message.Delivery
+		}
+		cmd.Body = b
+	case engine.FireTimer:
+		if b.Timer != engine.DueRetention || !c.state.Exists() {
+			break
+		}
+		kept := engine.InstantOf(time.Now()).Add(-c.router.policies[c.state.Workspace].Retention)
+		var err error
+		if b.OldestKept, err = c.router.store.OldestSince(c.id, kept); err != nil {
+			return cmd, fmt.Errorf("read oldest event to keep: %w", err)
 		}
 		cmd.Body = b
 	}
@@ -226,10 +272,13 @@ func (c *conversation) unchanged(cmd engine.Command, refusal error) response {
 	state := c.state
 	if first, ok := state.Outcome(cmd.ID); ok && first.Version < state.Version {
 		then, err := c.router.store.LoadAt(c.id, first.Version)
-		if err != nil {
+		switch {
+		case engine.CodeOf(err) == engine.CodeNotFound: // it was trimmed or erased since
+		case err != nil:
 			return response{err: fmt.Errorf("load first outcome: %w", err)}
+		default:
+			state = &then
 		}
-		state = &then
 	}
 	return response{
 		receipt: engine.Receipt{Card: state.Card(), Version: state.Version},

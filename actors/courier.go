@@ -31,6 +31,8 @@ type CourierOptions struct {
 	Agenda     Agenda
 	Outbox     Outbox
 	Sender     Sender
+	Pace       Pace          // nil: none
+	Early      EarlyStatuses // nil: none are kept
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 }
@@ -43,6 +45,8 @@ type Courier struct {
 	router *Router
 	outbox Outbox
 	sender Sender
+	pace   Pace
+	early  EarlyStatuses
 }
 
 // StartCourier starts one; Stop ends it.
@@ -50,10 +54,13 @@ func StartCourier(o CourierOptions) *Courier {
 	log := logger(o.Log)
 	c := &Courier{
 		worker: newWorker(engine.DueSend, o.Agenda, newWorkerMetrics(o.Registerer), log),
-		router: o.Router, outbox: o.Outbox, sender: o.Sender,
+		router: o.Router, outbox: o.Outbox, sender: o.Sender, pace: o.Pace, early: o.Early,
 	}
 	c.router.bells[engine.DueSend].Store(&bell{c.worker})
 	c.start(CourierHands, c.deliver)
+	if c.early != nil {
+		c.group.Go(c.settleAll)
+	}
 	return c
 }
 
@@ -64,6 +71,9 @@ func (c *Courier) Stop(ctx context.Context) { c.halt(ctx) }
 // is durable leaves a queued send; after it, one that becomes Unknown.
 func (c *Courier) deliver(ctx context.Context, id engine.ConversationID) {
 	for range engine.MaxQueuedSends {
+		if !c.mayGo(ctx, id) {
+			return // the sweep comes back to it
+		}
 		answer := c.router.result(ctx, id, engineCommand(engine.AttemptSend{}))
 		if answer.err != nil {
 			return // the sweep comes back to it
@@ -76,6 +86,22 @@ func (c *Courier) deliver(ctx context.Context, id engine.ConversationID) {
 			return
 		}
 	}
+}
+
+// mayGo reports whether the platform may be offered a send of id now. What may
+// not stays queued, and spends no attempt.
+func (c *Courier) mayGo(ctx context.Context, id engine.ConversationID) bool {
+	if c.pace == nil {
+		return true
+	}
+	work, err := c.router.work(ctx, id)
+	if err != nil {
+		return false
+	}
+	if work.sendDue == 0 || work.sendDue > engine.InstantOf(time.Now()) {
+		return true // nothing will be sent, which AttemptSend finds out
+	}
+	return c.pace.Reserve(work.channel, work.contact) == 0
 }
 
 // attempted finds the send that may go.
@@ -97,16 +123,20 @@ func (c *Courier) attempt(ctx context.Context, id engine.ConversationID, a engin
 		result.RetryAt = engine.InstantOf(time.Now().Add(StaleAttempt))
 	case time.Since(since) < StaleAttempt:
 		result = c.send(ctx, engine.Outbound{
-			ID: message.ID, Channel: card.Channel, To: card.Contact, Content: message.content, Attempt: a.Attempt,
+			ID: message.ID, Channel: card.Channel, To: card.Contact, Content: message.content, ReplyTo: message.replyTo, Attempt: a.Attempt,
 		})
 	}
 	c.record(ctx, id, engine.RecordAttempt{Send: a.Send, Attempt: a.Attempt, Result: result})
+	if result.State == engine.Accepted && c.early != nil {
+		c.settle(ctx, message.ID, card.Workspace, card.Channel, result.External)
+	}
 }
 
 // outgoing is a message to be sent.
 type outgoing struct {
 	engine.Message
 	content engine.Content
+	replyTo string
 }
 
 func (c *Courier) read(id engine.MessageID) (outgoing, engine.Card, error) {
@@ -119,7 +149,7 @@ func (c *Courier) read(id engine.MessageID) (outgoing, engine.Card, error) {
 		return outgoing{}, engine.Card{}, engine.Errorf(engine.CodeCorrupt, "event %d queued no message", id.Version)
 	}
 	card, err := c.outbox.Card(id.Conversation)
-	return outgoing{message, queued.Content}, card, err
+	return outgoing{message, queued.Content, queued.ReplyTo}, card, err
 }
 
 func (c *Courier) send(ctx context.Context, o engine.Outbound) engine.AttemptResult {

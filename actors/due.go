@@ -56,6 +56,9 @@ type worker struct {
 	// offered again while being handled.
 	known map[engine.ConversationID]bool
 
+	// seen is where the last look ended that did not see everything. The sweep owns it.
+	seen engine.DueItem
+
 	ctx    context.Context // ends when Stop has waited long enough
 	cancel context.CancelFunc
 	stop   chan struct{}
@@ -166,10 +169,16 @@ func (w *worker) look() time.Duration {
 	now := engine.InstantOf(time.Now())
 	// What a bell tells while we read may be missing from what we read.
 	w.next.Store(math.MaxInt64)
-	items, err := w.agenda.Due(w.kind, now.Add(AgendaIdle), AgendaPage)
+	after := w.seen
+	items, err := w.agenda.Due(w.kind, after, now.Add(AgendaIdle), AgendaPage)
 	if err != nil {
 		w.log.Error("agenda cannot be read", slog.String("kind", w.kind.String()), slog.Any("error", err))
 		return AgendaInterval
+	}
+	// What is due and cannot be done, because its number may not send, must not
+	// hide what stands behind it: the next look goes on where this one ends.
+	if w.seen = (engine.DueItem{}); len(items) == AgendaPage && items[len(items)-1].At <= now {
+		w.seen = items[len(items)-1]
 	}
 	wait := AgendaIdle
 	due := 0
@@ -181,10 +190,12 @@ func (w *worker) look() time.Duration {
 		due++
 		w.offer(item.Conversation)
 	}
-	if due > 0 {
+	if due > 0 || after != (engine.DueItem{}) {
 		wait = min(wait, AgendaInterval)
 	}
 	w.next.Store(int64(now.Add(wait)))
-	w.metrics.observe(w.kind, items[:due])
+	if after == (engine.DueItem{}) {
+		w.metrics.observe(w.kind, items[:due])
+	}
 	return wait
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +16,6 @@ const (
 	// AdmissionPause is how long an item waits before it asks again for room
 	// in a crowded mailbox.
 	AdmissionPause = 5 * time.Millisecond
-	// StatusWait is how long a status waits for the outcome of its own send,
-	// which it may overtake; StatusPause is between two looks.
-	StatusWait  = 2 * time.Second
-	StatusPause = 50 * time.Millisecond
 )
 
 // Inbox takes what a platform delivers and finds the conversations that it
@@ -98,100 +96,221 @@ func chainKey(item *engine.Inbound) string {
 	if item.Status != nil {
 		return "s" + string(item.Channel) + "\x00" + item.Status.External
 	}
-	ids := item.Message.Contact.Identities()
+	ids := contactOf(item).Identities()
 	if len(ids) == 0 {
 		return ""
 	}
 	return "m" + string(item.Channel) + "\x00" + ids[len(ids)-1].Value
 }
 
-func (i *Inbox) receive(ctx context.Context, item *engine.Inbound) error {
+// contactOf is whose item it is, which is how its conversation is found.
+func contactOf(item *engine.Inbound) engine.Contact {
 	switch {
 	case item.Message != nil:
-		return i.message(ctx, item)
-	case item.Status != nil:
-		return i.status(ctx, item)
+		return item.Message.Contact
+	case item.Amend != nil:
+		return item.Amend.Contact
+	case item.Echo != nil:
+		return item.Echo.Contact
+	case item.Change != nil:
+		return item.Change.Contact
+	case item.Consent != nil:
+		return item.Consent.Contact
 	}
-	return engine.Errorf(engine.CodeInvalid, "item is neither message nor status")
+	return engine.Contact{}
 }
 
-// message brings a customer's message to its conversation. An identity of its
-// contact may turn out to be claimed: a conversation that was just begun gives
-// way to the owner, a known one goes on without what is not its own. So the
-// message is never lost over them.
-func (i *Inbox) message(ctx context.Context, item *engine.Inbound) error {
-	message := *item.Message
-	message.Channel = item.Channel
-	if len(message.Contact.Identities()) == 0 {
+// commandOf is what item asks of the conversation of its contact, which is
+// known there as contact.
+func commandOf(item *engine.Inbound, contact engine.Contact) engine.Command {
+	cmd := engine.Command{Workspace: item.Workspace, By: engine.Party{Kind: engine.Customer}}
+	switch {
+	case item.Message != nil:
+		body := *item.Message
+		body.Channel, body.Contact = item.Channel, contact
+		cmd.Body = body
+	case item.Amend != nil:
+		body := *item.Amend
+		body.Channel, body.Contact = item.Channel, contact
+		cmd.Body = body
+		if body.Outside {
+			cmd.By.Kind = engine.Outside
+		}
+	case item.Echo != nil:
+		body := *item.Echo
+		body.Channel, body.Contact = item.Channel, contact
+		cmd.Body, cmd.By.Kind = body, engine.Outside
+	case item.Change != nil:
+		body := *item.Change
+		body.Channel, body.Contact = item.Channel, contact
+		cmd.Body = body
+	case item.Consent != nil:
+		body := *item.Consent
+		body.Channel, body.Contact = item.Channel, contact
+		cmd.Body = body
+	}
+	return cmd
+}
+
+func (i *Inbox) receive(ctx context.Context, item *engine.Inbound) error {
+	if item.Status != nil {
+		return i.status(ctx, item)
+	}
+	contact := contactOf(item)
+	if len(contact.Identities()) == 0 {
 		return &engine.Error{Code: engine.CodeInvalid, Field: "contact", Problem: "has no identity"}
 	}
-	place, err := i.resolve(item.Channel, message.Contact)
+	id, _, err := i.deliver(ctx, item.Channel, contact, i.admit, func(known engine.Contact) engine.Command { return commandOf(item, known) })
+	if conflict, ok := errors.AsType[*engine.Error](err); ok && conflict.Code == engine.CodeConflict && conflict.Duplicate {
+		return nil
+	}
+	return i.park(id, item, err)
+}
+
+// Begin gives cmd, which starts a conversation, to the one that its contact has
+// on its channel, or to a new one.
+func (i *Inbox) Begin(ctx context.Context, cmd engine.Command) (engine.ConversationID, engine.Receipt, error) {
+	body, ok := cmd.Body.(engine.StartConversation)
+	if !ok || len(body.Contact.Identities()) == 0 {
+		return engine.ConversationID{}, engine.Receipt{}, &engine.Error{Code: engine.CodeInvalid, Field: "to", Problem: "must name a contact"}
+	}
+	return i.deliver(ctx, body.Channel, body.Contact, i.router.Do, func(known engine.Contact) engine.Command {
+		body.Contact = known
+		started := cmd
+		started.Body = body
+		return started
+	})
+}
+
+// giver hands a command to a conversation.
+type giver func(context.Context, engine.ConversationID, engine.Command) (engine.Receipt, error)
+
+// deliver brings a command to the conversation with contact. An identity of the
+// contact may turn out to be claimed: a conversation that was just begun gives
+// way to the owner; a known one goes on without what is not its own, and is
+// flagged as linked to the owner. So nothing is lost over them, and nothing is
+// merged. The command is made with the contact as that conversation may claim it.
+func (i *Inbox) deliver(
+	ctx context.Context, channel engine.ChannelID, contact engine.Contact, give giver, command func(engine.Contact) engine.Command,
+) (engine.ConversationID, engine.Receipt, error) {
+	place, err := i.resolve(channel, contact)
 	if err != nil {
-		return err
+		return engine.ConversationID{}, engine.Receipt{}, err
 	}
 	defer i.leave(place.opening)
+	if !place.linked.IsZero() {
+		contact = engine.Contact{Name: contact.Name}
+	}
+	var receipt engine.Receipt
 	for range claimTries {
-		err = i.admit(ctx, place.id, engine.Command{
-			Workspace: item.Workspace, By: engine.Party{Kind: engine.Customer}, Body: message,
-		})
+		receipt, err = give(ctx, place.id, command(contact))
 		conflict, ok := errors.AsType[*engine.Error](err)
-		if !ok || conflict.Code != engine.CodeConflict {
-			return i.park(place.id, item, err)
+		if !ok || conflict.Code != engine.CodeConflict || conflict.Duplicate {
+			break
 		}
 		switch {
-		case conflict.Duplicate:
-			return nil
 		case conflict.Owner.IsZero(): // the actor loads anew
 		case place.opening != nil && place.id == place.opening.id:
 			place.id = conflict.Owner
 		default:
-			message.Contact = engine.Contact{Name: message.Contact.Name}
+			contact, place.linked = engine.Contact{Name: contact.Name}, conflict.Owner
 		}
 	}
-	return &engine.Error{Code: engine.CodeUnavailable, Err: err}
+	if err == nil && !place.linked.IsZero() && place.linked != place.id {
+		i.link(ctx, place)
+	}
+	if engine.CodeOf(err) == engine.CodeConflict && !isDuplicate(err) {
+		err = &engine.Error{Code: engine.CodeUnavailable, Err: err}
+	}
+	return place.id, receipt, err
+}
+
+func isDuplicate(err error) bool {
+	conflict, ok := errors.AsType[*engine.Error](err)
+	return ok && conflict.Duplicate
+}
+
+// link flags what the next item of the same contact would flag again: a
+// failure loses nothing.
+func (i *Inbox) link(ctx context.Context, p place) {
+	answer := i.router.result(ctx, p.id, engineCommand(engine.LinkContact{Other: p.linked}))
+	if answer.err != nil {
+		i.router.log.Warn("linked contact cannot be flagged", slog.String("conversation", p.id.String()), slog.Any("error", answer.err))
+	}
 }
 
 // claimTries: as it came, at the owner, and there without identities.
 const claimTries = 3
 
-// place is where a message goes.
+// place is where an item goes.
 type place struct {
 	id      engine.ConversationID
 	opening *opening // nil for a conversation that is durable
+	// linked is another conversation that one of the contact's identities
+	// belongs to; zero: there is none.
+	linked engine.ConversationID
 }
 
 // resolve finds the conversation of contact, or begins one. The caller leaves
 // the opening when its message is durable or refused.
 func (i *Inbox) resolve(channel engine.ChannelID, contact engine.Contact) (place, error) {
 	identities := contact.Identities()
-	if id, ok, err := i.known(channel, identities); ok || err != nil {
-		return place{id: id}, err
+	variants := variantsOf(contact)
+	if p, ok, err := i.known(channel, identities, variants); ok || err != nil {
+		return p, err
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, identity := range identities {
+	for _, identity := range slices.Concat(identities, variants) {
 		if o, ok := i.opening[openingKey{channel, identity}]; ok {
 			return i.join(channel, identities, o), nil
 		}
 	}
 	// It may have become durable, and left the map, between the two looks.
-	if id, ok, err := i.known(channel, identities); ok || err != nil {
-		return place{id: id}, err
+	if p, ok, err := i.known(channel, identities, variants); ok || err != nil {
+		return p, err
 	}
 	return i.join(channel, identities, &opening{id: NewConversationID(i.shard)}), nil
 }
 
-func (i *Inbox) known(channel engine.ChannelID, identities []engine.Identity) (engine.ConversationID, bool, error) {
+// variantsOf are the other ways in which the contact's number may be known.
+func variantsOf(contact engine.Contact) []engine.Identity {
+	var variants []engine.Identity
+	for _, waID := range engine.Variants(contact.WaID) {
+		variants = append(variants, engine.Identity{Kind: engine.IdentityWaID, Value: waID})
+	}
+	return variants
+}
+
+// known finds the conversation of the steadiest identity that is known, and
+// whether another identity belongs to another conversation. Variants are looked
+// up only when nothing is known as it came.
+func (i *Inbox) known(channel engine.ChannelID, identities, variants []engine.Identity) (place, bool, error) {
+	var p place
 	for _, identity := range identities {
 		id, ok, err := i.directory.ByIdentity(channel, identity)
-		if err != nil {
-			return engine.ConversationID{}, false, fmt.Errorf("look up identity: %w", err)
-		}
-		if ok {
-			return id, true, nil
+		switch {
+		case err != nil:
+			return place{}, false, fmt.Errorf("look up identity: %w", err)
+		case ok && p.id.IsZero():
+			p.id = id
+		case ok && id != p.id:
+			p.linked = id
 		}
 	}
-	return engine.ConversationID{}, false, nil
+	if !p.id.IsZero() {
+		return p, true, nil
+	}
+	for _, variant := range variants {
+		id, ok, err := i.directory.ByIdentity(channel, variant)
+		if err != nil {
+			return place{}, false, fmt.Errorf("look up identity: %w", err)
+		}
+		if ok {
+			return place{id: id}, true, nil
+		}
+	}
+	return place{}, false, nil
 }
 
 // join is called with mu held.
@@ -222,23 +341,39 @@ func (i *Inbox) leave(o *opening) {
 	}
 }
 
-// status brings a report to the conversation of its send.
+// status brings a report to the conversation of its send. One that names a
+// message which nobody knows yet is kept: the platform's answer to the send, which
+// it has overtaken, brings it in.
 func (i *Inbox) status(ctx context.Context, item *engine.Inbound) error {
-	s := item.Status
-	id := s.Op
-	if id.Conversation.IsZero() {
-		var err error
-		if id, err = i.sent(ctx, item.Channel, s.External); err != nil {
-			return err
+	s := *item.Status
+	if s.Op.Conversation.IsZero() {
+		id, known, err := i.directory.BySend(item.Channel, s.External)
+		if err == nil && !known && i.parking != nil {
+			id, known, err = i.parking.ParkStatus(*item)
 		}
+		switch {
+		case err != nil:
+			return fmt.Errorf("look up send: %w", err)
+		case !known && i.parking == nil:
+			return &engine.Error{Code: engine.CodeNotFound}
+		case !known:
+			i.router.metrics.early.Inc()
+			return nil
+		}
+		s.Op = id
 	}
-	err := i.admit(ctx, id.Conversation, engine.Command{
-		Workspace: item.Workspace, By: engine.Party{Kind: engine.Customer},
-		Body: engine.RecordStatus{Send: id.Version, State: s.State, External: s.External, Error: s.Error},
-	})
+	_, err := i.admit(ctx, s.Op.Conversation, statusCommand(item.Workspace, &s))
 	known := *item
-	known.Status = &engine.Status{External: s.External, Op: id, State: s.State, Error: s.Error, At: s.At}
-	return i.park(id.Conversation, &known, err)
+	known.Status = &s
+	return i.park(s.Op.Conversation, &known, err)
+}
+
+// statusCommand records a report whose send is known.
+func statusCommand(workspace engine.WorkspaceID, s *engine.Status) engine.Command {
+	return engine.Command{
+		Workspace: workspace, By: engine.Party{Kind: engine.Customer},
+		Body: engine.RecordStatus{Send: s.Op.Version, State: s.State, External: s.External, Error: s.Error, Detail: s.Detail},
+	}
 }
 
 // park makes durable what a quarantined conversation could not take, so that
@@ -254,36 +389,16 @@ func (i *Inbox) park(id engine.ConversationID, item *engine.Inbound, err error) 
 	return nil
 }
 
-// sent finds the send that a platform's ID names, waiting a little for one
-// that was accepted just now.
-func (i *Inbox) sent(ctx context.Context, channel engine.ChannelID, external string) (engine.MessageID, error) {
-	deadline := time.Now().Add(StatusWait)
-	for {
-		id, ok, err := i.directory.BySend(channel, external)
-		switch {
-		case err != nil:
-			return engine.MessageID{}, fmt.Errorf("look up send: %w", err)
-		case ok:
-			return id, nil
-		case time.Now().After(deadline):
-			return engine.MessageID{}, &engine.Error{Code: engine.CodeNotFound}
-		}
-		if err := pause(ctx, StatusPause); err != nil {
-			return engine.MessageID{}, err
-		}
-	}
-}
-
 // admit waits for room rather than be refused: what a platform delivers must
 // not be lost, and whoever floods one conversation waits for it alone.
-func (i *Inbox) admit(ctx context.Context, id engine.ConversationID, cmd engine.Command) error {
+func (i *Inbox) admit(ctx context.Context, id engine.ConversationID, cmd engine.Command) (engine.Receipt, error) {
 	for {
-		_, err := i.router.Do(ctx, id, cmd)
+		receipt, err := i.router.Do(ctx, id, cmd)
 		if engine.CodeOf(err) != engine.CodeOverloaded {
-			return err
+			return receipt, err
 		}
 		if err := pause(ctx, AdmissionPause); err != nil {
-			return err
+			return engine.Receipt{}, err
 		}
 	}
 }

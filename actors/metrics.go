@@ -38,6 +38,7 @@ type routerMetrics struct {
 	restarts     prometheus.Counter
 	quarantined  prometheus.Gauge
 	parked       prometheus.Counter
+	early        prometheus.Counter
 }
 
 func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetrics {
@@ -61,12 +62,15 @@ func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetric
 			Name: "intervene_actors_quarantined",
 			Help: "Conversations that cannot be loaded or panicked twice, and wait for an operator.",
 		}),
+		early: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_statuses_early_total", Help: "Statuses that came before anybody knew their send, and were kept.",
+		}),
 		parked: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "intervene_items_parked_total", Help: "Items of quarantined conversations, kept for `journal repair`.",
 		}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.restarts, m.quarantined, m.parked,
+		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.restarts, m.quarantined, m.parked, m.early,
 			gauge("intervene_actors_resident", "Conversations in memory.", func() float64 { return float64(r.Resident()) }),
 			gauge("intervene_actor_requests_waiting", "Requests taken and not yet answered.",
 				func() float64 { return float64(r.waiting.Load()) }))
@@ -76,7 +80,7 @@ func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetric
 
 // observe counts an answered request.
 func (m *routerMetrics) observe(q *request) {
-	if q.turn {
+	if q.ask != askNothing {
 		return
 	}
 	m.durationOf(kindOf(q.command.Body), q.answer.err).Observe(time.Since(q.at).Seconds())
@@ -200,6 +204,18 @@ func newWorkerMetrics(registerer prometheus.Registerer) *workerMetrics {
 	m.due = shared(registerer, m.due)
 	m.oldest = shared(registerer, m.oldest)
 	m.clockSkew = shared(registerer, m.clockSkew)
+	return m
+}
+
+// mediaMetrics are those of the downloads.
+type mediaMetrics struct{ downloads *prometheus.CounterVec }
+
+func newMediaMetrics(registerer prometheus.Registerer) *mediaMetrics {
+	m := &mediaMetrics{downloads: counter("intervene_media_downloads_total",
+		"Attempts to download the file of a message that came, by what became of the file.", "state")}
+	if registerer != nil {
+		m.downloads = shared(registerer, m.downloads)
+	}
 	return m
 }
 

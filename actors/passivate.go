@@ -16,7 +16,6 @@ func (r *Router) sweep() {
 		case <-r.stop:
 			return
 		case now := <-tick.C:
-			r.hands.rest()
 			for i := range r.table {
 				r.passivate(&r.table[i], now.Add(-PassivateAfter))
 			}

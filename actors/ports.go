@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/intervenehq/intervene/engine"
@@ -11,7 +12,7 @@ import (
 type Store interface {
 	// Append blocks until a is durable. Its errors are [engine.Error]s: with
 	// CodeConflict nothing was written; after any other the caller knows
-	// nothing and must load anew.
+	// nothing and must load anew. Nothing of a is kept once it returns nil.
 	Append(a engine.Append) (engine.Change, error)
 	// Load folds the durable events of a conversation; one that has none
 	// comes with its ID alone.
@@ -22,6 +23,11 @@ type Store interface {
 	Events(id engine.ConversationID, after uint64, limit int) ([]engine.Event, error)
 	// Delivery is what is known of a send; zero if there is no such send.
 	Delivery(id engine.MessageID) (engine.Delivery, error)
+	// Message is one message; CodeNotFound if the event is none, or is gone.
+	Message(id engine.MessageID) (engine.Message, error)
+	// OldestSince is the version of the oldest event that is not older than an
+	// instant; one more than the newest version if all are.
+	OldestSince(id engine.ConversationID, since engine.Instant) (uint64, error)
 }
 
 // Directory finds conversations by what a platform calls them. What it answers
@@ -35,12 +41,33 @@ type Directory interface {
 type Parking interface {
 	// Park is durable when it returns nil. An item that comes again is parked once.
 	Park(p engine.Parked) error
+	// ParkStatus keeps a status whose message nobody has sent yet, durable when it
+	// returns, unless the send has become known meanwhile: then that is answered.
+	ParkStatus(item engine.Inbound) (send engine.MessageID, known bool, err error)
+}
+
+// EarlyStatuses are those that overtook the platform's answer to their send.
+type EarlyStatuses interface {
+	// EarlyStatuses are those of a message that the platform has named, in order.
+	EarlyStatuses(channel engine.ChannelID, external string) ([]engine.Inbound, error)
+	// AllEarlyStatuses are at most limit of those of all messages.
+	AllEarlyStatuses(limit int) ([]engine.Inbound, error)
+	// DropEarly forgets those of a message.
+	DropEarly(channel engine.ChannelID, external string) error
+	BySend(channel engine.ChannelID, external string) (engine.MessageID, bool, error)
+}
+
+// Eraser gets rid of what was erased.
+type Eraser interface {
+	// Purge removes the last bytes of all conversations that were erased, and calls
+	// also for each of them, which it does anew after a crash. It takes long.
+	Purge(ctx context.Context, also func(engine.ConversationID) error) error
 }
 
 // Agenda lists the conversations that wait for work of one kind, the longest
-// waiting first.
+// waiting first: those that follow on after, or the first ones when it is zero.
 type Agenda interface {
-	Due(kind engine.DueKind, until engine.Instant, limit int) ([]engine.DueItem, error)
+	Due(kind engine.DueKind, after engine.DueItem, until engine.Instant, limit int) ([]engine.DueItem, error)
 }
 
 // Outbox reads what is to be sent.
@@ -60,6 +87,30 @@ type Log interface {
 	Tail(ctx context.Context, after uint64, limit int) ([]engine.Change, error)
 	Card(id engine.ConversationID) (engine.Card, error)
 	Events(id engine.ConversationID, after uint64, limit int) ([]engine.Event, error)
+}
+
+// Pace says when a platform may be offered a send.
+type Pace interface {
+	// Reserve answers 0 when a send to the contact may go now, and takes its
+	// place. Else it answers how long it would have to wait, and has taken nothing.
+	Reserve(channel engine.ChannelID, to engine.Contact) time.Duration
+}
+
+// MediaSource has the files of messages that came.
+type MediaSource interface {
+	// Fetch opens a file. CodeNotFound: it is gone for good; CodeInvalid: it may
+	// not be fetched; any other error may pass.
+	Fetch(ctx context.Context, channel engine.ChannelID, media engine.Media) (io.ReadCloser, error)
+}
+
+// Blobs keeps files.
+type Blobs interface {
+	// Put stores what r holds, durable when it returns, under its hash. CodeInvalid:
+	// it has more than limit bytes, or is not what want, if that is given, is the
+	// SHA-256 of. CodeFull: there is no room now. An error of r is returned as it is.
+	Put(conversation engine.ConversationID, r io.Reader, limit int64, want string) (engine.BlobID, int64, error)
+	// Remove forgets all files of a conversation.
+	Remove(conversation engine.ConversationID) error
 }
 
 // Sender offers one attempt to a platform. It must start at once or not at

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -58,12 +59,13 @@ type Router struct {
 	system   *actor.ActorSystem
 	// props are those of every conversation: its own would outweigh it.
 	props *actor.Props
-	hands *hands
 
 	waiting  atomic.Int64 // requests not yet answered, both lanes
 	draining atomic.Bool
 	bells    [8]atomic.Pointer[bell] // by DueKind, as workers start
+	erasure  atomic.Pointer[Erasure] // once it has started
 	requests sync.Pool               // those that were answered
+	states   sync.Pool               // those that were followed by others
 
 	table [tableShards]tableShard
 
@@ -102,11 +104,10 @@ func NewRouter(o RouterOptions) *Router {
 		system: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
 		stop:   make(chan struct{}),
 	}
-	r.hands = newHands()
-	r.props = actor.PropsFromProducer(func() actor.Actor { return &conversation{router: r} },
-		actor.WithMailbox(actor.UnboundedLockfree()), actor.WithDispatcher(r.hands))
+	r.props = actor.PropsFromProducer(func() actor.Actor { return &conversation{router: r} }, actor.WithMailbox(newMailbox))
 	r.metrics = newRouterMetrics(o.Registerer, r)
-	r.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
+	r.requests.New = func() any { return &request{turns: make(chan struct{}, 1)} }
+	r.states.New = func() any { return new(engine.Conversation) }
 	for i := range r.table {
 		r.table[i].entries = make(map[engine.ConversationID]*entry)
 	}
@@ -114,8 +115,9 @@ func NewRouter(o RouterOptions) *Router {
 	return r
 }
 
-// Do hands cmd to a conversation and waits for its answer. When ctx ends first
-// the command may still take effect: a retry with the same command ID tells.
+// Do hands cmd to a conversation and waits for its answer. When ctx ends before
+// the command's turn has come, it has no effect; after that it is answered,
+// whatever ctx says: an append takes as long as it takes.
 func (r *Router) Do(ctx context.Context, id engine.ConversationID, cmd engine.Command) (engine.Receipt, error) {
 	q := r.request(Offered)
 	q.command = cmd
@@ -133,12 +135,23 @@ func (r *Router) result(ctx context.Context, id engine.ConversationID, cmd engin
 // turn asks for the turn that the bot owes.
 func (r *Router) turn(ctx context.Context, id engine.ConversationID) (engine.TurnRequest, error) {
 	q := r.request(Results)
-	q.turn = true
+	q.ask = askTurn
 	answer := r.ask(ctx, id, q)
 	if answer.err != nil {
 		return engine.TurnRequest{}, answer.err
 	}
 	return *answer.turn, nil
+}
+
+// work asks for what waits to be sent and downloaded.
+func (r *Router) work(ctx context.Context, id engine.ConversationID) (work, error) {
+	q := r.request(Results)
+	q.ask = askWork
+	answer := r.ask(ctx, id, q)
+	if answer.err != nil {
+		return work{}, answer.err
+	}
+	return *answer.work, nil
 }
 
 func (r *Router) request(lane Lane) *request {
@@ -147,29 +160,46 @@ func (r *Router) request(lane Lane) *request {
 	return q
 }
 
-// ask puts q into the mailbox of id and waits for its answer. Requests that one
-// goroutine asks of one conversation stay in order.
+// ask puts q into the mailbox of id, waits for its turn and runs it. Requests
+// that one goroutine asks of one conversation stay in order.
 func (r *Router) ask(ctx context.Context, id engine.ConversationID, q *request) response {
+	defer r.recycle(q)
 	q.at = time.Now()
 	if code := r.enqueue(id, q); code != 0 {
-		r.metrics.refused.WithLabelValues(code.String()).Inc()
-		r.recycle(q)
-		return response{err: &engine.Error{Code: code}}
+		return r.refuse(&engine.Error{Code: code})
 	}
-	select {
-	case <-q.done:
-		answer := q.answer
-		r.recycle(q)
-		return answer
-	case <-ctx.Done():
-		// The conversation will still answer q: nobody else may have it.
-		return response{err: &engine.Error{Code: engine.CodeUnavailable, Err: ctx.Err()}}
+	defer r.answered(q)
+	if !q.granted {
+		select {
+		case <-q.turns:
+		case <-ctx.Done():
+			q.box.withdraw(q)
+			return r.refuse(&engine.Error{Code: engine.CodeUnavailable, Err: ctx.Err()})
+		}
 	}
+	q.answer.err = errUnanswered
+	q.box.run(q)
+	return q.answer
+}
+
+// errUnanswered is the answer to a request whose actor is gone. None should be.
+var errUnanswered = &engine.Error{Code: engine.CodeUnavailable, Err: errors.New("the conversation did not answer")}
+
+// refuse counts a request that was not run.
+func (r *Router) refuse(err *engine.Error) response {
+	r.metrics.refused.WithLabelValues(err.Code.String()).Inc()
+	return response{err: err}
+}
+
+// answered says that q, which was taken, waits no more.
+func (r *Router) answered(q *request) {
+	r.waiting.Add(-1)
+	q.to.handled.Add(1)
 }
 
 // recycle keeps q for another request. It holds on to nothing.
 func (r *Router) recycle(q *request) {
-	*q = request{done: q.done}
+	*q = request{turns: q.turns}
 	r.requests.Put(q)
 }
 
@@ -197,6 +227,19 @@ func (r *Router) enqueue(id engine.ConversationID, q *request) engine.Code {
 	return 0
 }
 
+// copyOf is state, to be changed.
+func (r *Router) copyOf(state *engine.Conversation) *engine.Conversation {
+	next, _ := r.states.Get().(*engine.Conversation)
+	*next = *state
+	return next
+}
+
+// forget keeps the room of a state that nobody uses any more.
+func (r *Router) forget(state *engine.Conversation) {
+	*state = engine.Conversation{}
+	r.states.Put(state)
+}
+
 // activate spawns unnamed: the table is the directory, and named spawns race.
 func (r *Router) activate(id engine.ConversationID) *entry {
 	e := &entry{id: id, pid: r.system.Root.Spawn(r.props)}
@@ -204,14 +247,8 @@ func (r *Router) activate(id engine.ConversationID) *entry {
 	return e
 }
 
-// observe counts an answered request.
-func (r *Router) observe(q *request) {
-	r.waiting.Add(-1)
-	r.metrics.observe(q)
-}
-
 // ring tells the workers of work that a change brought.
-func (r *Router) ring(change engine.Change) {
+func (r *Router) ring(change *engine.Change) {
 	for _, kind := range engine.DueKinds {
 		at := change.After.Due[kind]
 		if at == 0 || at == change.Before.Due[kind] {
@@ -220,6 +257,13 @@ func (r *Router) ring(change engine.Change) {
 		if b := r.bells[kind].Load(); b != nil {
 			b.ring(change.Conversation, at)
 		}
+	}
+}
+
+// erased tells whoever gets rid of the bytes.
+func (r *Router) erased() {
+	if e := r.erasure.Load(); e != nil {
+		e.ring()
 	}
 }
 
@@ -260,7 +304,6 @@ func (r *Router) Stop() {
 		shard.mu.Unlock()
 	}
 	r.system.Shutdown()
-	r.hands.halt()
 }
 
 // NewConversationID draws the ID of a conversation on shard.

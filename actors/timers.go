@@ -47,7 +47,7 @@ func StartTimers(o TimersOptions) *Timers {
 		router: o.Router, log: logger(o.Log), metrics: newWorkerMetrics(o.Registerer),
 		limit: rate.NewLimiter(TimerRate, TimerRate), started: time.Now(),
 	}
-	for _, kind := range []engine.DueKind{engine.DueWindow, engine.DueAutoResolve} {
+	for _, kind := range []engine.DueKind{engine.DueWindow, engine.DueAutoResolve, engine.DueRetention} {
 		w := newWorker(kind, o.Agenda, t.metrics, t.log)
 		t.router.bells[kind].Store(&bell{w})
 		w.start(TimerHands, func(ctx context.Context, id engine.ConversationID) { t.fire(ctx, kind, id) })

@@ -58,7 +58,7 @@ func (t *Turns) run(ctx context.Context, id engine.ConversationID) {
 	}
 	command := request.Command(t.ask(ctx, &request))
 	answer := t.router.result(ctx, id, command)
-	if engine.CodeOf(answer.err) == engine.CodeInvalid {
+	if code := engine.CodeOf(answer.err); code == engine.CodeInvalid || code == engine.CodeOptedOut {
 		t.log.Warn("bot gave an answer that cannot be used",
 			slog.String("conversation", id.String()), slog.Any("error", answer.err))
 		command.Body = failure(&request)

@@ -15,6 +15,7 @@ import (
 	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
+	"github.com/intervenehq/intervene/engine/media"
 )
 
 const (
@@ -34,7 +35,11 @@ type world struct {
 	courier *actors.Courier
 	turns   *actors.Turns
 	timers  *actors.Timers
+	blobs   *media.Store
+	media   *actors.Media
+	erasure *actors.Erasure
 
+	source   shelf
 	platform *platform
 	bot      *echoBot
 	policy   engine.Policy
@@ -45,7 +50,9 @@ type world struct {
 func run(t *testing.T, policy engine.Policy, scenario func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, fs: vfs.NewMem(), platform: &platform{}, bot: &echoBot{}, policy: policy}
+		w := &world{
+			t: t, fs: vfs.NewMem(), platform: &platform{}, bot: &echoBot{}, policy: policy, source: shelf{files: make(map[string]string)},
+		}
 		w.start()
 		defer w.stop()
 		scenario(t, w)
@@ -70,8 +77,15 @@ func (w *world) start() {
 	}
 	w.inbox = actors.NewInbox(w.router, w.journal, w.journal, 0)
 	w.courier = actors.StartCourier(actors.CourierOptions{
-		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.platform, Log: log,
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.platform, Pace: w.platform, Early: w.journal, Log: log,
 	})
+	if w.blobs, err = media.Open("media", media.Options{FS: w.fs}); err != nil {
+		w.t.Fatalf("open media: %v", err)
+	}
+	w.media = actors.StartMedia(actors.MediaOptions{
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Source: &w.source, Blobs: w.blobs, Log: log,
+	})
+	w.erasure = actors.StartErasure(w.router, w.journal, w.blobs, log)
 	w.turns = actors.StartTurns(actors.TurnsOptions{
 		Router: w.router, Agenda: w.journal, Bots: map[engine.WorkspaceID]actors.Bot{acme: w.bot}, Log: log,
 	})
@@ -81,6 +95,8 @@ func (w *world) start() {
 func (w *world) stop() {
 	w.t.Helper()
 	ctx := context.Background()
+	w.erasure.Stop()
+	w.media.Stop(ctx)
 	w.timers.Stop(ctx)
 	w.turns.Stop(ctx)
 	w.courier.Stop(ctx)
@@ -234,6 +250,8 @@ func (b *echoBot) set(fail error, hold chan struct{}) {
 type platform struct {
 	mu     sync.Mutex
 	sent   []engine.Outbound
+	wait   time.Duration // what Reserve answers
+	asked  int           // how often
 	answer func(engine.Outbound) (engine.AttemptResult, time.Duration)
 }
 
@@ -247,6 +265,19 @@ func (p *platform) Send(_ context.Context, o engine.Outbound) (engine.AttemptRes
 	}
 	p.sent = append(p.sent, o)
 	return engine.AttemptResult{State: engine.Accepted, External: "out-" + o.ID.String()}, 0
+}
+
+func (p *platform) Reserve(engine.ChannelID, engine.Contact) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	return p.wait
+}
+
+func (p *platform) pace(wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wait = wait
 }
 
 func (p *platform) set(answer func(engine.Outbound) (engine.AttemptResult, time.Duration)) {

@@ -55,11 +55,23 @@ func Claims(channel ChannelID, e *Event) []Claim {
 	case Opened:
 		return identityClaims(b.Channel, b.Contact)
 	case ContactChanged:
-		return identityClaims(channel, b.Contact)
+		claims := identityClaims(channel, b.Contact)
+		if b.External != "" {
+			claims = append(claims, externalClaim(channel, b.External, b.SentAt))
+		}
+		return claims
 	case MessageReceived:
-		return []Claim{{Kind: ClaimExternal, Channel: channel, External: b.External, SentAt: b.SentAt}}
+		return []Claim{externalClaim(channel, b.External, b.SentAt)}
+	case EchoReceived:
+		return []Claim{externalClaim(channel, b.External, b.SentAt)}
+	case Amended:
+		return []Claim{externalClaim(channel, b.External, b.SentAt)}
 	}
 	return nil
+}
+
+func externalClaim(channel ChannelID, external string, sentAt Instant) Claim {
+	return Claim{Kind: ClaimExternal, Channel: channel, External: external, SentAt: sentAt}
 }
 
 func identityClaims(channel ChannelID, contact Contact) []Claim {

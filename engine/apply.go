@@ -1,7 +1,5 @@
 package engine
 
-import "slices"
-
 // Apply folds e into c. It is total: whatever e says becomes so, and nothing
 // is checked, because what was durable was decided. Load and live traffic run
 // this same function.
@@ -16,14 +14,17 @@ func (c *Conversation) Apply(e *Event) {
 	case Opened:
 		c.Workspace, c.Channel, c.Contact = b.Workspace, b.Channel, b.Contact
 		c.Column, c.Epoch = History, 1
-		c.Since = e.At
+		c.Since, c.LastActivity = e.At, e.At
 	case ContactChanged:
 		c.Contact = b.Contact
 	case MessageReceived:
 		c.applyReceived(e, b)
 	case MessageQueued:
-		c.Sends = append(c.Sends, Send{Version: e.Version, By: e.By.Kind, State: Queued, NotBefore: e.At})
-		c.Preview, c.LastActivity = b.Content.Preview(), e.At
+		c.applyQueued(e, b)
+	case EchoReceived:
+		c.applyEcho(e, b)
+	case Amended:
+		c.applyAmended(b)
 	case DeliveryChanged:
 		c.applyDelivery(e, b)
 	case Moved:
@@ -37,11 +38,17 @@ func (c *Conversation) Apply(e *Event) {
 	case WindowLapsed:
 		c.WindowMarked, c.WindowTimer = true, 0
 	case TimerArmed:
-		if b.Timer == DueWindow {
-			c.WindowTimer = b.At
-		} else {
-			c.AutoResolveTimer = b.At
-		}
+		c.applyTimer(b)
+	case ContactLinked:
+		c.Linked = appendBounded(c.Linked, b.Other, MaxLinked)
+	case ConsentChanged:
+		c.OptedOut, c.ConsentAt = b.Consent == Stop, max(c.ConsentAt, b.SentAt)
+	case MediaChanged:
+		c.applyMedia(b)
+	case Trimmed:
+		c.applyTrimmed(e, b)
+	case Erased:
+		c.applyErased(e)
 	case BotDiscarded, NoteAdded, Noted:
 		// They are read from the log; the state does not need them.
 	}
@@ -51,8 +58,12 @@ func (c *Conversation) Apply(e *Event) {
 }
 
 func (c *Conversation) applyReceived(e *Event, b MessageReceived) {
+	if b.Content.Kind == ContentSystem {
+		return // nobody wrote
+	}
 	c.CustomerAt = max(c.CustomerAt, min(b.SentAt, e.At))
-	c.Preview, c.LastActivity = b.Content.Preview(), e.At
+	c.show(b.External, b.Content, e.At)
+	c.awaitFile(e, b.Content)
 	if c.WindowOpen(e.At) {
 		c.WindowMarked = false
 	}
@@ -67,8 +78,20 @@ func (c *Conversation) applyReceived(e *Event, b MessageReceived) {
 	}
 	c.Turn.Message = e.Version
 	if !c.Turn.Owed() {
-		c.Turn.From, c.Turn.At = e.Version, e.At
+		c.Turn.From, c.Turn.At = e.Version, max(e.At, c.MutedUntil)
 	}
+}
+
+func (c *Conversation) applyQueued(e *Event, b MessageQueued) {
+	c.Sends = append(c.Sends, Send{
+		Version: e.Version, By: e.By.Kind, State: Queued, NotBefore: e.At,
+		Template: b.Content.Kind == ContentTemplate, Marketing: b.Content.isMarketing(), Repeatable: b.Repeatable,
+	})
+	if b.Content.Kind == ContentReaction {
+		c.LastActivity = e.At
+		return // it stands on another message
+	}
+	c.show("", b.Content, e.At)
 }
 
 func (c *Conversation) applyMoved(e *Event, b Moved) {
@@ -95,7 +118,7 @@ func (c *Conversation) applyMoved(e *Event, b Moved) {
 	default: // back to the bot, or to History
 		c.RequestedAt, c.Reason, c.Unread, c.AutoResolveTimer = 0, "", 0, 0
 		if from == Intervened {
-			c.Turn = Turn{From: e.Version, Returned: e.Version, At: e.At}
+			c.Turn = Turn{From: e.Version, Returned: e.Version, At: max(e.At, c.MutedUntil)}
 		}
 	}
 	if b.To == History {
@@ -122,41 +145,8 @@ func (c *Conversation) applyTurnEnded(e *Event, b TurnEnded) {
 		c.Turn = Turn{}
 		return
 	}
-	t.From, t.At = b.Through+1, e.At
+	t.From, t.At = b.Through+1, max(e.At, c.MutedUntil)
 	c.Turn = t
-}
-
-func (c *Conversation) applyDelivery(e *Event, b DeliveryChanged) {
-	if b.Send == c.GateSend && (b.State.final() || b.State >= Sent) {
-		c.Gate = 0
-	}
-	i := slices.IndexFunc(c.Sends, func(s Send) bool { return s.Version == b.Send })
-	if i < 0 {
-		return // settled long ago; its status is in the log
-	}
-	switch b.State {
-	case Queued, Attempted:
-		send := c.Sends[i]
-		send.State, send.Attempt, send.NotBefore = b.State, b.Attempt, b.NotBefore
-		if b.State == Attempted {
-			send.NotBefore = e.At.Add(AttemptTimeout)
-		}
-		c.Sends = slices.Clone(c.Sends)
-		c.Sends[i] = send
-		return
-	case Accepted:
-		c.Gate, c.GateSend = e.At.Add(SentWait), b.Send
-	case Unknown:
-		c.Gate, c.GateSend = e.At.Add(UnknownWait), b.Send
-	}
-	if i == 0 {
-		c.Sends = c.Sends[1:]
-	} else {
-		c.Sends = slices.Delete(slices.Clone(c.Sends), i, i+1)
-	}
-	if len(c.Sends) == 0 {
-		c.Sends = nil
-	}
 }
 
 // remember keeps o, and forgets what nobody may retry any more.

@@ -87,6 +87,34 @@ type Message struct {
 	ID       MessageID
 	Event    Event
 	Delivery Delivery
+	// Media is how far the file of a message that came has got.
+	Media MediaStatus
+	// Amended is what the customer made of it.
+	Amended Amendments
+}
+
+// Amendments are what the customer did to one message, the newest of each by
+// the platform's clock.
+type Amendments struct {
+	Reaction  string // the emoji; empty: none
+	ReactedAt Instant
+	Edit      *Content // nil: never edited
+	EditedAt  Instant
+	RevokedAt Instant // 0: it was not
+}
+
+// Fold is a after what the customer did. What is older by the platform's clock
+// changes nothing; a revoked message stays so.
+func (a Amendments) Fold(b Amended) Amendments {
+	switch {
+	case b.What == Reacted && b.SentAt >= a.ReactedAt:
+		a.Reaction, a.ReactedAt = b.Content.Text, b.SentAt
+	case b.What == Edited && b.SentAt >= a.EditedAt && a.RevokedAt == 0:
+		a.Edit, a.EditedAt = &b.Content, b.SentAt
+	case b.What == Revoked:
+		a.RevokedAt, a.Edit = b.SentAt, nil
+	}
+	return a
 }
 
 // DueItem is one conversation that waits for work.

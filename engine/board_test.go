@@ -91,6 +91,15 @@ func TestSameFace(t *testing.T) {
 	if after.SameFace(&tagged) || tagged.SameFace(&read) {
 		t.Errorf("got the same face after tags or mark read, want another")
 	}
+	w.mustDo(customer, engine.SetConsent{Channel: channel, Contact: meera, Consent: engine.Stop, At: w.now})
+	chosen := w.c.Card()
+	w.mustDo(courier, engine.LinkContact{Other: engine.NewConversationID(7, [14]byte{2})})
+	linked := w.c.Card()
+	muted := linked
+	muted.MutedUntil = start
+	if read.SameFace(&chosen) || chosen.SameFace(&linked) || linked.SameFace(&muted) {
+		t.Errorf("got the same face after an opt-out, a link or a mute, want another")
+	}
 	emptied := after
 	if emptied.Tags = []string{}; !emptied.SameFace(&after) {
 		t.Errorf("got another face with no tags written in two ways, want the same")

@@ -26,9 +26,13 @@ type Card struct {
 	Since           Instant
 	LastActivity    Instant
 	WindowExpiresAt Instant
+	OptedOut        bool
+	MutedUntil      Instant
+	Linked          []ConversationID
 }
 
-// Card is c's card now. It shares Tags with c, which nobody changes in place.
+// Card is c's card now. It shares Tags and Linked with c, which nobody changes
+// in place.
 func (c *Conversation) Card() Card {
 	return Card{
 		Conversation: c.ID, Workspace: c.Workspace, Channel: c.Channel, Version: c.Version,
@@ -36,6 +40,7 @@ func (c *Conversation) Card() Card {
 		Preview: c.Preview, Unread: c.Unread, Tags: c.Tags,
 		Cause: c.Cause, Reason: c.Reason,
 		RequestedAt: c.RequestedAt, Since: c.Since, LastActivity: c.LastActivity, WindowExpiresAt: c.WindowEnd(),
+		OptedOut: c.OptedOut, MutedUntil: c.MutedUntil, Linked: c.Linked,
 	}
 }
 
@@ -45,7 +50,8 @@ func (a *Card) SameFace(b *Card) bool {
 	x, y := *a, *b
 	x.Version, y.Version = 0, 0
 	x.Tags, y.Tags = nil, nil
-	return reflect.DeepEqual(x, y) && slices.Equal(a.Tags, b.Tags)
+	x.Linked, y.Linked = nil, nil
+	return reflect.DeepEqual(x, y) && slices.Equal(a.Tags, b.Tags) && slices.Equal(a.Linked, b.Linked)
 }
 
 // DueKind is a sort of work that a conversation waits for. The numbers are on
@@ -57,13 +63,15 @@ const (
 	DueTurn        DueKind = 2 // the bot is to be asked
 	DueWindow      DueKind = 3 // the window may have closed
 	DueAutoResolve DueKind = 4 // the intervention may lie idle
-	dueCount               = 5
+	DueMedia       DueKind = 5 // a file is to be downloaded
+	DueRetention   DueKind = 6 // the oldest content may have been kept long enough
+	dueCount               = 7
 )
 
 // DueKinds are all of them.
-var DueKinds = [...]DueKind{DueSend, DueTurn, DueWindow, DueAutoResolve}
+var DueKinds = [...]DueKind{DueSend, DueTurn, DueWindow, DueAutoResolve, DueMedia, DueRetention}
 
-var dueNames = [dueCount]string{"none", "send", "turn", "window", "auto_resolve"}
+var dueNames = [dueCount]string{"none", "send", "turn", "window", "auto_resolve", "media", "retention"}
 
 func (k DueKind) String() string { return nameOf(dueNames[:], int(k)) }
 
@@ -98,10 +106,13 @@ func (i Index) TagList() []string {
 	return strings.Split(i.Tags, "\n")
 }
 
-// Index is c's index now.
+// Index is c's index now. What was erased stands nowhere.
 func (c *Conversation) Index() Index {
 	if !c.Exists() {
 		return Index{}
+	}
+	if c.Erased {
+		return Index{Workspace: c.Workspace, Channel: c.Channel}
 	}
 	i := Index{
 		Workspace: c.Workspace, Channel: c.Channel, Column: c.Column, Holder: c.Holder,
@@ -119,5 +130,7 @@ func (c *Conversation) Index() Index {
 	i.Due[DueTurn] = c.Turn.At
 	i.Due[DueWindow] = c.WindowTimer
 	i.Due[DueAutoResolve] = c.AutoResolveTimer
+	i.Due[DueMedia] = c.MediaDue()
+	i.Due[DueRetention] = c.RetentionTimer
 	return i
 }

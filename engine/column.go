@@ -60,10 +60,11 @@ const (
 	Agent      PartyKind = 3
 	Supervisor PartyKind = 4
 	Engine     PartyKind = 5 // a timer, the courier, the engine itself
-	partyCount           = 6
+	Outside    PartyKind = 6 // somebody of the business who writes from elsewhere
+	partyCount           = 7
 )
 
-var partyNames = [partyCount]string{"none", "customer", "bot", "agent", "supervisor", "engine"}
+var partyNames = [partyCount]string{"none", "customer", "bot", "agent", "supervisor", "engine", "outside"}
 
 func (k PartyKind) String() string { return nameOf(partyNames[:], int(k)) }
 

@@ -8,25 +8,74 @@ type ContentKind uint8
 
 const (
 	ContentText        ContentKind = 1
-	ContentButtonReply ContentKind = 2
+	ContentButtonReply ContentKind = 2 // a button that was pressed, or a row that was chosen
 	ContentUnsupported ContentKind = 3 // a type that this version does not know, kept raw
-	contentKindCount               = 4
+
+	ContentImage    ContentKind = 4
+	ContentVideo    ContentKind = 5
+	ContentAudio    ContentKind = 6
+	ContentDocument ContentKind = 7
+	ContentSticker  ContentKind = 8
+	ContentLocation ContentKind = 9
+	ContentContacts ContentKind = 10
+	// ContentReaction is sent only: what customers react comes as [Amend].
+	ContentReaction ContentKind = 11
+
+	// These come only.
+	ContentOrder          ContentKind = 12
+	ContentFlowReply      ContentKind = 13 // what a WhatsApp Flow was answered with, kept raw
+	ContentCallPermission ContentKind = 14 // whether the customer may be called
+	ContentWelcome        ContentKind = 15 // the customer opened the chat, and wrote nothing yet
+
+	// These are sent only.
+	ContentButtons  ContentKind = 16
+	ContentList     ContentKind = 17
+	ContentLink     ContentKind = 18 // a text with one button that opens a URL
+	ContentTemplate ContentKind = 19
+
+	// ContentSystem is what the platform says of the customer, who wrote nothing:
+	// it is shown, kept raw, and changes nothing else.
+	ContentSystem ContentKind = 20
+
+	contentKindCount = 21
 )
 
-var contentKindNames = [contentKindCount]string{"none", "text", "button_reply", "unsupported"}
+var contentKindNames = [contentKindCount]string{
+	"none", "text", "button_reply", "unsupported", "image", "video", "audio", "document", "sticker", "location", "contacts",
+	"reaction", "order", "flow_reply", "call_permission", "welcome", "buttons", "list", "link", "template", "system",
+}
 
 func (k ContentKind) String() string { return nameOf(contentKindNames[:], int(k)) }
 
-// Content is what a message says. It is comparable and never changed.
+// IsMedia reports whether content of kind k carries a file.
+func (k ContentKind) IsMedia() bool { return k >= ContentImage && k <= ContentSticker }
+
+// Content is what a message says. Kind tells which of the other fields mean
+// anything. It is never changed, nor is what it points to.
 type Content struct {
 	Kind ContentKind
-	// Text is the body of a text, the title of a button reply, and the type's
-	// name, as the sender's platform calls it, of an unsupported message.
+	// Text is the body of a text, of buttons, a list or a link; the caption of
+	// media; the title of a button reply; the emoji of a reaction, empty to take it
+	// back; what came with an order; and the type's name, as the sender's platform
+	// calls it, of an unsupported message.
 	Text string
-	// Payload is the id that the pressed button carried.
+	// Payload is the id that the pressed button or the chosen row carried, the
+	// name of a flow, or "accept" or "reject" of a call permission.
 	Payload string
-	// Raw is the item's JSON as it came, of an unsupported message.
+	// Raw is the item's JSON as it came, of an unsupported message, or the
+	// answers of a flow.
 	Raw string
+	// Error is the platform's code for why a message is unsupported; 0: none.
+	Error int32
+	// LinkPreview asks for a preview of the first link in a text that is sent.
+	LinkPreview bool
+
+	Media    *Media        // of media
+	Location *Location     // of a location
+	Contacts []ContactCard // of contacts
+	Order    *Order        // of an order
+	Menu     *Menu         // of buttons, a list or a link
+	Template *Template     // of a template
 }
 
 // PreviewRunes bounds what a card shows of the newest message.
@@ -35,30 +84,16 @@ const PreviewRunes = 120
 // Preview is what a card shows of c.
 func (c Content) Preview() string {
 	text := c.Text
-	if c.Kind == ContentUnsupported {
+	switch {
+	case c.Kind == ContentUnsupported:
 		text = "[" + c.Text + "]"
+	case c.Kind == ContentTemplate && c.Template != nil:
+		text = "[" + c.Template.Name + "]"
+	case text == "" && c.Kind != ContentText:
+		text = "[" + c.Kind.String() + "]"
 	}
 	if utf8.RuneCountInString(text) <= PreviewRunes {
 		return text
 	}
 	return string([]rune(text)[:PreviewRunes-1]) + "…"
-}
-
-// MaxTextRunes is WhatsApp's limit of a text message's body
-// (developers.facebook.com/docs/whatsapp/cloud-api/messages/text-messages).
-const MaxTextRunes = 4096
-
-// validate reports what would make c unsendable.
-func (c Content) validate() error {
-	switch {
-	case c.Kind != ContentText:
-		return &Error{Code: CodeInvalid, Field: "content", Problem: "only text can be sent"}
-	case c.Text == "":
-		return &Error{Code: CodeInvalid, Field: "text.body", Problem: "must not be empty"}
-	case !utf8.ValidString(c.Text):
-		return &Error{Code: CodeInvalid, Field: "text.body", Problem: "must be valid UTF-8"}
-	case utf8.RuneCountInString(c.Text) > MaxTextRunes:
-		return &Error{Code: CodeInvalid, Field: "text.body", Problem: "must have at most 4096 characters"}
-	}
-	return nil
 }

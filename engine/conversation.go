@@ -56,16 +56,38 @@ type Conversation struct {
 	Turn      Turn
 	Variables []Variable
 
+	// OptedOut: no marketing template is sent. ConsentAt is when the customer
+	// last said so or otherwise, by the platform's clock.
+	OptedOut  bool
+	ConsentAt Instant
+	// MutedUntil: the bot is silent until then, because somebody of the business
+	// wrote from elsewhere.
+	MutedUntil Instant
+	// Linked are conversations that may be with the same person, oldest first.
+	Linked []ConversationID
+	// PreviewOf is the External of the message that Preview shows; empty for one
+	// that we sent. Ahead is what the newest edits and revocations make of a
+	// preview: their messages may still come.
+	PreviewOf string
+	Ahead     []AmendedAhead
+	// Media are the files that wait to be downloaded, oldest message first.
+	Media []PendingMedia
+	// OldestKept is the version of the oldest event that is still there; 0: the first.
+	OldestKept uint64
+	// Erased: nothing is left but this tombstone.
+	Erased bool
+
 	// Sends not yet settled, oldest first; Gate is when the next may go
 	// because of GateSend, the one before it.
 	Sends    []Send
 	Gate     Instant
 	GateSend uint64
 
-	// Timers say when each is looked at next. Only DueWindow and DueAutoResolve
-	// are armed here; the others follow from Turn and Sends.
+	// Timers say when each is looked at next. Only these are armed; the others
+	// follow from Turn, Sends and Media.
 	WindowTimer      Instant
 	AutoResolveTimer Instant
+	RetentionTimer   Instant
 
 	Outcomes []Outcome
 }
@@ -78,12 +100,20 @@ type Turn struct {
 	Message uint64
 	// Returned is the version of the resolve that the bot is to be told of, 0: none.
 	Returned uint64
-	// At is when it became owed.
+	// At is when the bot is to be asked: when it became owed, or when it may speak again.
 	At Instant
 }
 
 // Owed reports whether the bot owes anything.
 func (t Turn) Owed() bool { return t.From != 0 }
+
+// AmendedAhead is what an edit or a revocation makes of a preview. Preview is
+// empty for what was revoked.
+type AmendedAhead struct {
+	Target  string
+	SentAt  Instant
+	Preview string
+}
 
 // Variable is one thing that a bot remembers of a conversation.
 type Variable struct{ Name, Value string }
@@ -96,6 +126,10 @@ type Outcome struct {
 	At      Instant
 }
 
+// isOf reports whether o is of a command with this digest. A conversation that
+// was erased remembers no digests: of a short text one can be guessed.
+func (o Outcome) isOf(digest Digest) bool { return o.Digest == digest || o.Digest == Digest{} }
+
 // Exists reports whether c has any event.
 func (c *Conversation) Exists() bool { return c.Version > 0 }
 
@@ -106,6 +140,9 @@ func (c *Conversation) Clone() Conversation {
 	clone.Variables = slices.Clone(c.Variables)
 	clone.Sends = slices.Clone(c.Sends)
 	clone.Outcomes = slices.Clone(c.Outcomes)
+	clone.Linked = slices.Clone(c.Linked)
+	clone.Ahead = slices.Clone(c.Ahead)
+	clone.Media = slices.Clone(c.Media)
 	return clone
 }
 

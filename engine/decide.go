@@ -6,14 +6,20 @@ package engine
 // nothing to do, or the command was accepted before and c.Outcome knows it.
 func Decide(c *Conversation, cmd Command, p Policy, now Instant) ([]Event, error) {
 	now = max(now, c.Updated)
-	if _, receives := cmd.Body.(Receive); !receives && !(c.Exists() && cmd.mayReach(c.Workspace)) {
+	if !cmd.mayReach(c) {
 		return nil, &Error{Code: CodeNotFound}
 	}
 	if first, repeated := c.Outcome(cmd.ID); repeated {
-		if first.Digest != cmd.Digest {
+		if !first.isOf(cmd.Digest) {
 			return nil, c.refusal(CodeCommandReused)
 		}
 		return nil, nil
+	}
+	if c.Erased {
+		return nil, &Error{Code: CodeNotFound}
+	}
+	if !cmd.isGivenRightly() {
+		return nil, c.refusal(CodeForbidden)
 	}
 	d := &decision{c: c, cmd: cmd, policy: p, now: now}
 	err := d.decide()
@@ -27,10 +33,59 @@ func Decide(c *Conversation, cmd Command, p Policy, now Instant) ([]Event, error
 	return d.events, err
 }
 
-// mayReach keeps what comes from outside within its workspace. The engine's
-// own commands name none: they found the conversation in its journal.
-func (cmd *Command) mayReach(workspace WorkspaceID) bool {
-	return cmd.Workspace == workspace || (cmd.Workspace == "" && cmd.By.Kind == Engine)
+// mayReach keeps what comes from outside within its workspace, and what names a
+// channel within that: only this may open a conversation. The engine's own
+// commands name no workspace: they found the conversation in its journal.
+func (cmd *Command) mayReach(c *Conversation) bool {
+	channel, _, opens := cmd.meets()
+	switch {
+	case !c.Exists():
+		return opens
+	case opens:
+		return cmd.Workspace == c.Workspace && channel == c.Channel
+	}
+	return cmd.Workspace == c.Workspace || (cmd.Workspace == "" && cmd.By.Kind == Engine)
+}
+
+// meets is whom a command that comes from a channel, or goes to it first, is
+// about: these alone may open a conversation.
+func (cmd *Command) meets() (ChannelID, Contact, bool) {
+	switch b := cmd.Body.(type) {
+	case Receive:
+		return b.Channel, b.Contact, true
+	case Amend:
+		return b.Channel, b.Contact, true
+	case RecordEcho:
+		return b.Channel, b.Contact, true
+	case ChangeContact:
+		return b.Channel, b.Contact, true
+	case SetConsent:
+		return b.Channel, b.Contact, true
+	case StartConversation:
+		return b.Channel, b.Contact, true
+	}
+	return "", Contact{}, false
+}
+
+// isGivenRightly reports whether cmd comes from a party that may ever give it.
+// What depends on where the conversation stands is not said here.
+func (cmd *Command) isGivenRightly() bool {
+	switch by := cmd.By; b := cmd.Body.(type) {
+	case Amend:
+		return by.Kind == Engine || by.Kind == Customer && !b.Outside || by.Kind == Outside && b.Outside
+	case ChangeContact, SetConsent, LinkContact, RecordMedia:
+		return by.Kind == Customer || by.Kind == Engine
+	case RecordEcho:
+		return by.Kind == Outside
+	case AnswerTurn, FailTurn:
+		return by.Kind == Bot
+	case Erase:
+		return by.Kind == Engine || (by.Kind == Supervisor && by.IsHuman())
+	case StartConversation, ResendMessage:
+		return by.IsHuman()
+	default:
+		return by.Kind != Outside
+	}
 }
 
 // decision is one run of Decide.
@@ -40,6 +95,7 @@ type decision struct {
 	policy Policy
 	now    Instant
 	events []Event
+	queued int // how many of events are messages
 }
 
 func (d *decision) emit(body Body) {
@@ -55,6 +111,25 @@ func (d *decision) decide() error {
 	switch b := d.cmd.Body.(type) {
 	case Receive:
 		return d.receive(b)
+	case Amend:
+		return d.amend(b)
+	case RecordEcho:
+		return d.recordEcho(b)
+	case ChangeContact:
+		return d.changeContact(b)
+	case LinkContact:
+		return d.linkContact(b)
+	case SetConsent:
+		return d.setConsent(b)
+	case RecordMedia:
+		return d.recordMedia(b)
+	case StartConversation:
+		return d.startConversation(b)
+	case ResendMessage:
+		return d.resendMessage(b)
+	case Erase:
+		d.emit(Erased{})
+		return nil
 	case RecordStatus:
 		return d.recordStatus(b)
 	case AnswerTurn:

@@ -7,56 +7,56 @@ import (
 )
 
 func (d *decision) receive(b Receive) error {
-	c := d.c
-	if c.Exists() && (c.Workspace != d.cmd.Workspace || c.Channel != b.Channel) {
-		return &Error{Code: CodeNotFound}
+	column := d.meet(b.SentAt)
+	if b.Consent != 0 {
+		d.consents(b.Consent, b.SentAt)
 	}
-	column := c.Column
-	if !c.Exists() {
-		d.emit(Opened{Workspace: d.cmd.Workspace, Channel: b.Channel, Contact: b.Contact})
-		column = History
-	} else if merged := c.Contact.merge(b.Contact); merged != c.Contact {
-		d.emit(ContactChanged{Contact: merged})
-	}
-	windowEnd := max(c.CustomerAt, min(b.SentAt, d.now)).Add(Window)
+	windowEnd := max(d.c.CustomerAt, min(b.SentAt, d.now)).Add(Window)
 	switch open := d.now < windowEnd; {
+	case b.Content.Kind == ContentSystem: // nobody wrote
 	case !open && (column == History || column == Active):
 		d.emit(Moved{To: Requesting, Cause: CauseWindowClosed})
 	case column == History:
 		d.emit(Moved{To: Active, Cause: CauseCustomerMessage})
 	}
-	d.emit(MessageReceived{External: b.External, SentAt: b.SentAt, Content: b.Content, ReplyTo: b.ReplyTo})
+	d.emit(MessageReceived{External: b.External, SentAt: b.SentAt, Content: b.Content, ReplyTo: b.ReplyTo, Context: b.Context})
+	d.refuseFile(b.Content)
 	return nil
 }
 
 func (d *decision) sendMessage(b SendMessage) error {
-	if err := b.Content.validate(); err != nil {
+	if err := b.validate(); err != nil {
 		return err
 	}
+	message := MessageQueued{Content: b.Content, ReplyTo: b.ReplyTo}
 	if d.cmd.By.Kind == Bot {
-		return d.botSpeaks(b.Content)
+		message.Repeatable = b.Repeatable
+		return d.botSpeaks(message)
 	}
-	if !d.isHolder() {
+	writesFirst := d.c.Column == History && d.policy.WriteFirst && d.cmd.By.IsHuman()
+	if !d.isHolder() && !writesFirst {
 		return d.c.refusal(CodeNotHolder)
 	}
 	if err := d.checkEpoch(); err != nil {
 		return err
 	}
-	if !d.c.WindowOpen(d.now) {
-		return d.c.refusal(CodeWindowClosed)
+	if err := d.mayPersonSend(b.Content); err != nil {
+		return err
 	}
-	return d.queue(b.Content)
+	return d.queue(message)
 }
 
 // botSpeaks queues what the bot says, unless a person has the word: then it is
 // refused, and kept for whoever audits the bot.
-func (d *decision) botSpeaks(content Content) error {
-	code := d.botMaySpeak()
-	if code == 0 {
-		return d.queue(content)
+func (d *decision) botSpeaks(message MessageQueued) error {
+	if code := d.botMaySpeak(); code != 0 {
+		d.emit(BotDiscarded{Content: message.Content, Epoch: d.cmd.Epoch, Reason: code})
+		return d.c.refusal(code)
 	}
-	d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: code})
-	return d.c.refusal(code)
+	if err := d.checkConsent(message.Content); err != nil {
+		return err
+	}
+	return d.queue(message)
 }
 
 // botMaySpeak is 0, or why the bot may not.
@@ -66,37 +66,49 @@ func (d *decision) botMaySpeak() Code {
 		return CodeBotFenced
 	case d.c.Column == History, !d.c.WindowOpen(d.now):
 		return CodeWindowClosed
+	case d.muted():
+		return CodeBotMuted
 	}
 	return 0
 }
 
-func (d *decision) queue(content Content) error {
-	if len(d.c.Sends)+len(d.events) >= MaxQueuedSends {
+func (d *decision) queue(message MessageQueued) error {
+	if len(d.c.Sends)+d.queued >= MaxQueuedSends {
 		return d.c.refusal(CodeOverloaded)
 	}
-	d.emit(MessageQueued{Content: content, Epoch: d.c.Epoch})
+	if len(d.events) == 0 {
+		d.armRetention()
+	}
+	message.Epoch = max(d.c.Epoch, 1) // a conversation opens in epoch 1
+	d.emit(message)
+	d.queued++
 	return nil
 }
 
 func (d *decision) answerTurn(b AnswerTurn) error {
 	t := d.c.Turn
-	if d.cmd.Epoch == d.c.Epoch && (!t.Owed() || t.From != b.From) {
+	muted := len(b.Say) > 0 && d.botMaySpeak() == CodeBotMuted
+	if d.cmd.Epoch == d.c.Epoch && (!t.Owed() || t.From != b.From) && !muted {
 		return d.c.refusal(CodeBotFenced) // answered before: this is the same answer again
 	}
 	if err := b.validate(d.c.Version); err != nil {
 		return err
 	}
 	if d.cmd.Epoch != d.c.Epoch {
-		for _, content := range b.Say {
-			d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: CodeBotFenced})
-		}
-		return d.c.refusal(CodeBotFenced)
+		return d.discard(b, CodeBotFenced)
+	}
+	if muted {
+		return d.discard(b, CodeBotMuted) // what it owes it owes until it may speak
 	}
 	if code := d.botMaySpeak(); code != 0 && len(b.Say) > 0 {
 		return d.turnTooLate(b, code)
 	}
 	for _, content := range b.Say {
-		if err := d.queue(content); err != nil {
+		err := d.checkConsent(content)
+		if err == nil {
+			err = d.queue(MessageQueued{Content: content, Repeatable: b.Repeatable})
+		}
+		if err != nil {
 			d.events = nil
 			return err
 		}
@@ -114,12 +126,18 @@ func (d *decision) answerTurn(b AnswerTurn) error {
 // turnTooLate ends a turn whose answer may not be sent any more, because the
 // window closed meanwhile: a person must see what stands unanswered.
 func (d *decision) turnTooLate(b AnswerTurn, code Code) error {
-	for _, content := range b.Say {
-		d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: code})
-	}
+	refusal := d.discard(b, code)
 	d.emit(TurnEnded{Through: b.Through, Variables: b.Variables})
 	if d.c.Column == Active && d.c.Turn.Message != 0 {
 		d.emit(Moved{To: Requesting, Cause: CauseWindowClosed})
+	}
+	return refusal
+}
+
+// discard keeps what the bot said in b and nobody is sent.
+func (d *decision) discard(b AnswerTurn, code Code) error {
+	for _, content := range b.Say {
+		d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: code})
 	}
 	return d.c.refusal(code)
 }
@@ -134,6 +152,9 @@ func (b AnswerTurn) validate(version uint64) error {
 	for _, content := range b.Say {
 		if err := content.validate(); err != nil {
 			return err
+		}
+		if content.Kind == ContentReaction {
+			return errNoTarget // a turn names no messages
 		}
 	}
 	size := 0

@@ -89,11 +89,7 @@ func (d *decision) intervened(m Moved) {
 		m.AutoResolveAt = d.now.Add(d.policy.AutoResolveAfter)
 	}
 	d.emit(m)
-	for _, s := range d.c.Sends {
-		if s.By == Bot && s.State == Queued {
-			d.emit(DeliveryChanged{Send: s.Version, State: Discarded, Attempt: s.Attempt})
-		}
-	}
+	d.silence()
 }
 
 func (d *decision) request(reason string) error {
@@ -169,6 +165,10 @@ func (d *decision) fireTimer(b FireTimer) error {
 	case DueAutoResolve:
 		if d.c.AutoResolveTimer != 0 && d.c.AutoResolveTimer <= d.now {
 			d.autoResolve()
+		}
+	case DueRetention:
+		if d.c.RetentionTimer != 0 && d.c.RetentionTimer <= d.now {
+			d.retain(b.OldestKept)
 		}
 	}
 	return nil

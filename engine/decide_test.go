@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,17 +31,80 @@ var commands = []engine.CommandBody{
 	engine.FireTimer{Timer: engine.DueWindow},
 	engine.AttemptSend{},
 	engine.RecordAttempt{Send: 1, Attempt: 1, Result: engine.AttemptResult{State: engine.Accepted}},
+	engine.Amend{Channel: channel, Contact: meera, External: "a", SentAt: start, Target: "m", What: engine.Revoked},
+	engine.RecordEcho{Channel: channel, Contact: meera, External: "e", SentAt: start, Content: textOf("hi")},
+	engine.ChangeContact{Channel: channel, Contact: meera, Changed: engine.Contact{WaID: "15550177"}, External: "c", SentAt: start},
+	engine.SetConsent{Channel: channel, Contact: meera, Consent: engine.Stop, At: start},
+	engine.StartConversation{Channel: channel, Contact: meera, Content: templateOf("order", engine.Utility)},
+	engine.LinkContact{Other: engine.NewConversationID(7, [14]byte{2})},
+	engine.ResendMessage{Send: 1, Content: textOf("hello"), Known: engine.Delivery{State: engine.Failed}},
+	engine.RecordMedia{Message: 1, State: engine.MediaFailed},
+	engine.Erase{},
 }
 
-// TestDecideOnNothing: only a customer's message opens a conversation.
+// mayGive is who may give what not everybody may, wherever the conversation stands.
+func mayGive(body engine.CommandBody, name string) bool {
+	var who []string
+	switch body.(type) {
+	case engine.Amend, engine.ChangeContact, engine.SetConsent, engine.LinkContact, engine.RecordMedia:
+		who = []string{"customer", "engine"}
+	case engine.RecordEcho:
+		who = []string{"outside"}
+	case engine.AnswerTurn, engine.FailTurn:
+		who = []string{"bot"}
+	case engine.StartConversation, engine.ResendMessage:
+		who = []string{"asha", "ravi", "sita"}
+	case engine.Erase:
+		who = []string{"sita", "engine"}
+	default:
+		return name != "outside"
+	}
+	return slices.Contains(who, name)
+}
+
+// TestWhoMayGiveWhat asks in a conversation where nothing else stands against it.
+func TestWhoMayGiveWhat(t *testing.T) {
+	for _, body := range commands {
+		for name, by := range parties {
+			w := newWorld(t)
+			w.policy.WriteFirst = true
+			reachActive(w)
+			_, err := w.do(engine.Command{By: by, Body: body})
+			if forbidden := engine.CodeOf(err) == engine.CodeForbidden; forbidden && mayGive(body, name) && !isForbiddenHere(body) || !forbidden && !mayGive(body, name) {
+				t.Errorf("%T by %s: got %v, want it forbidden: %t", body, name, err, !mayGive(body, name))
+			}
+		}
+	}
+}
+
+// isForbiddenHere: intervening is for people, taking over for supervisors.
+func isForbiddenHere(body engine.CommandBody) bool {
+	switch body.(type) {
+	case engine.Intervene, engine.TakeOver:
+		return true
+	}
+	return false
+}
+
+// TestDecideOnNothing: only what a channel brings, or what is sent first, opens a
+// conversation, and only a customer's message moves it onto a board.
 func TestDecideOnNothing(t *testing.T) {
 	for _, body := range commands {
 		for name, by := range parties {
 			t.Run(fmt.Sprintf("%T by %s", body, name), func(t *testing.T) {
-				events, err := newWorld(t).do(engine.Command{ID: engine.CommandID{1}, By: by, Body: body})
-				if _, receives := body.(engine.Receive); receives {
-					if err != nil || len(events) != 3 || events[0].Body.Kind() != engine.KindOpened {
+				w := newWorld(t)
+				w.policy.WriteFirst = true
+				events, err := w.do(engine.Command{ID: engine.CommandID{1}, By: by, Body: body})
+				if opens(body) && mayGive(body, name) {
+					_, receives := body.(engine.Receive)
+					if err != nil || len(events) < 2 || events[0].Body.Kind() != engine.KindOpened || w.c.Column.OnBoard() != receives {
 						t.Errorf("got %v (%v), want an opened conversation with its message", events, err)
+					}
+					return
+				}
+				if opens(body) {
+					if !errors.Is(err, &engine.Error{Code: engine.CodeForbidden}) || len(events) > 0 {
+						t.Errorf("got %v and %d events, want forbidden and none", err, len(events))
 					}
 					return
 				}
@@ -115,6 +179,10 @@ func TestDecideRefusesWhatIsTooMuch(t *testing.T) {
 		{"most said in a turn", bot, answer(engine.AnswerTurn{Say: say(engine.MaxTurnMessages)}), ""},
 		{"more said in a turn", bot, answer(engine.AnswerTurn{Say: say(engine.MaxTurnMessages + 1)}), "say"},
 		{"empty text in a turn", bot, answer(engine.AnswerTurn{Say: []engine.Content{textOf("")}}), "text.body"},
+		{"reaction in a turn", bot, answer(engine.AnswerTurn{Say: []engine.Content{{Kind: engine.ContentReaction, Text: "👍"}}}), "reply_to_message_id"},
+		{"no such amendment", customer, engine.Amend{Channel: channel, Contact: meera, Target: "in-hi"}, "what"},
+		{"an amendment to come", customer, engine.Amend{Channel: channel, Contact: meera, Target: "in-hi", What: 9}, "what"},
+		{"resent nothing", sita, engine.ResendMessage{Send: 4, Content: textOf(""), Known: engine.Delivery{State: engine.Failed}}, "text.body"},
 		{"longer reason in a turn", bot, answer(engine.AnswerTurn{Reason: long(engine.MaxReasonRunes + 1)}), "reason"},
 		{"broken reason in a turn", bot, answer(engine.AnswerTurn{Reason: broken}), "reason"},
 		{"most variables", bot, answer(engine.AnswerTurn{Variables: variables(engine.MaxVariables, engine.MaxVariableBytes/engine.MaxVariables)}), ""},

@@ -49,12 +49,18 @@ type Delivery struct {
 	Attempt  uint32
 	External string
 	Error    int32
+	Detail   string
 	At       Instant
+	// Repeated says that the customer may have got it twice.
+	Repeated bool
+	// ResentAs is the version of the message that repeats it, 0: none.
+	ResentAs uint64
 }
 
 // Fold is d after change, which happened at.
 func (d Delivery) Fold(change DeliveryChanged, at Instant) Delivery {
-	d.State, d.At, d.Error = change.State, at, change.Error
+	d.State, d.At, d.Error, d.Detail = change.State, at, change.Error, change.Detail
+	d.Repeated = d.Repeated || change.Repeated
 	d.Attempt = max(d.Attempt, change.Attempt)
 	if change.External != "" {
 		d.External = change.External
@@ -73,8 +79,17 @@ type KnownDelivery struct {
 type Send struct {
 	Version uint64 // of the MessageQueued
 	By      PartyKind
-	State   DeliveryState // Queued or Attempted
+	// State is Queued or Attempted; Unknown while a Repeatable one waits for its
+	// repetition.
+	State   DeliveryState
 	Attempt uint32
+	// Held is how many of the attempts do not count.
+	Held uint32
+	// Template may go outside the window; Marketing not to those who opted out.
+	Template  bool
+	Marketing bool
+	// Repeatable may be repeated once, which it has not been yet.
+	Repeatable bool
 	// NotBefore is when a Queued send may be attempted, and when an Attempted
 	// one, of which nothing was heard, counts as Unknown.
 	NotBefore Instant
@@ -92,6 +107,47 @@ const (
 	// UnknownWait is how long the next send waits for a status that settles an
 	// Unknown one.
 	UnknownWait = 45 * time.Second
+	// MaxMediaAttempts bounds the downloads of one file that came, MediaExpiry how
+	// long the platform keeps it.
+	MaxMediaAttempts = 48
+	MediaExpiry      = 7 * 24 * time.Hour
+	// MaxPendingMedia bounds the files of one conversation that wait to be
+	// downloaded: more than these are Failed at once.
+	MaxPendingMedia = 100
+	// MaxLinked and MaxAmendedAhead bound what a conversation remembers of other
+	// conversations, and of amendments whose message may still come.
+	MaxLinked       = 8
+	MaxAmendedAhead = 16
 	// MaxQueuedSends bounds what waits to be sent in one conversation.
 	MaxQueuedSends = 100
 )
+
+// MediaState is how far the file of a message that came has got. The numbers
+// are on disk and on the wire: never reordered, never reused.
+type MediaState uint8
+
+const (
+	MediaPending    MediaState = 1
+	MediaStored     MediaState = 2
+	MediaFailed     MediaState = 3 // it is too large, or not what was announced, or could not be had
+	MediaExpired    MediaState = 4 // the platform has it no more
+	mediaStateCount            = 5
+)
+
+var mediaStateNames = [mediaStateCount]string{"none", "pending", "stored", "failed", "expired"}
+
+func (s MediaState) String() string { return nameOf(mediaStateNames[:], int(s)) }
+
+// MediaStatus is what is known of one file that came.
+type MediaStatus struct {
+	State MediaState
+	Blob  BlobID
+	Bytes int64
+}
+
+// PendingMedia is one file that waits to be downloaded.
+type PendingMedia struct {
+	Message   uint64 // version of the message that brought it
+	Attempt   uint32
+	NotBefore Instant
+}

@@ -23,7 +23,7 @@ func (f *fields) add(key string, value any) {
 	case engine.Instant:
 		text = clock(v)
 	}
-	if text == "" || text == "0" {
+	if text == "" || text == "0" || text == "false" {
 		return
 	}
 	if f.Len() > 0 {
@@ -60,7 +60,10 @@ func describeParty(p engine.Party) string {
 
 func describeContent(c engine.Content) string {
 	text := strconv.Quote(c.Text)
-	if c.Kind != engine.ContentText {
+	if c.Template != nil {
+		text = strconv.Quote(c.Template.Name)
+	}
+	if c.Kind != engine.ContentText && c.Kind != 0 {
 		text = c.Kind.String() + " " + text
 	}
 	return text
@@ -84,6 +87,9 @@ func describeEvent(e engine.Event) string {
 	case engine.MessageQueued:
 		f.WriteString(describeContent(b.Content))
 		f.add("epoch", b.Epoch)
+		f.add("reply_to", b.ReplyTo)
+		f.add("repeatable", b.Repeatable)
+		f.add("resend_of", b.ResendOf)
 	case engine.DeliveryChanged:
 		f.add("send", b.Send)
 		f.add("state", b.State)
@@ -91,6 +97,8 @@ func describeEvent(e engine.Event) string {
 		f.add("wamid", b.External)
 		f.add("error", b.Error)
 		f.add("not_before", b.NotBefore)
+		f.add("held", b.Held)
+		f.add("repeated", b.Repeated)
 	case engine.Moved:
 		f.add("to", b.To)
 		f.add("cause", b.Cause)
@@ -112,8 +120,49 @@ func describeEvent(e engine.Event) string {
 		if f.add("at", b.At); b.At.IsZero() {
 			f.WriteString(" at=never")
 		}
+	default:
+		describeEdge(&f, e)
 	}
 	return strings.Join(strings.Fields(fmt.Sprintf("%d %s", e.Version, e.Body.Kind())), " ") + spaced(f.String()) + " by=" + describeParty(e.By)
+}
+
+// describeEdge is for what only the platform brings about, and for what is kept.
+func describeEdge(f *fields, e engine.Event) {
+	switch b := e.Body.(type) {
+	case engine.Amended:
+		if b.What != engine.Revoked {
+			f.WriteString(describeContent(b.Content))
+		}
+		f.add("what", b.What)
+		f.add("target", b.Target)
+	case engine.EchoReceived:
+		f.WriteString(describeContent(b.Content))
+		f.add("muted_until", b.MutedUntil)
+	case engine.ConsentChanged:
+		f.add("consent", b.Consent)
+		if b.SentAt != e.At {
+			f.add("sent_at", b.SentAt)
+		}
+	case engine.MediaChanged:
+		f.add("message", b.Message)
+		f.add("state", b.State)
+		f.add("attempt", b.Attempt)
+		f.add("bytes", b.Bytes)
+		f.add("not_before", b.NotBefore)
+	case engine.Trimmed:
+		f.add("oldest_kept", b.OldestKept)
+	}
+}
+
+func describeDelivery(d engine.Delivery) string {
+	text := fmt.Sprintf("state=%s attempt=%d wamid=%s error=%d", d.State, d.Attempt, d.External, d.Error)
+	if d.Repeated {
+		text += " repeated"
+	}
+	if d.ResentAs != 0 {
+		text += fmt.Sprintf(" resent_as=%d", d.ResentAs)
+	}
+	return text
 }
 
 func describeTurnEnded(f *fields, b engine.TurnEnded) {
@@ -174,9 +223,18 @@ func describeState(c *engine.Conversation, now engine.Instant) string {
 			due = append(due, engine.DueKind(kind).String()+":"+clock(at))
 		}
 	}
+	if c.Erased {
+		return fmt.Sprintf("= erased epoch=%d version=%d", c.Epoch, c.Version)
+	}
+	var more fields
+	more.add("muted_until", c.MutedUntil)
+	more.add("opted_out", c.OptedOut)
+	more.add("linked", len(c.Linked))
+	more.add("files", len(c.Media))
+	more.add("oldest_kept", c.OldestKept)
 	return fmt.Sprintf("= %s holder=%s epoch=%d unread=%d version=%d window=%s turn=%s sends=%s due=%s",
 		c.Column, orNone(string(c.Holder)), c.Epoch, c.Unread, c.Version, window,
-		orNone(describeTurn(c.Turn)), orNone(strings.Join(sends, ",")), orNone(strings.Join(due, ",")))
+		orNone(describeTurn(c.Turn)), orNone(strings.Join(sends, ",")), orNone(strings.Join(due, ","))) + spaced(more.String())
 }
 
 // describeTurn is the version that names the turn, then what it is owed for.

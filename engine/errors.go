@@ -31,13 +31,17 @@ const (
 	CodeUnavailable    Code = 17 // closing, or not reachable
 	CodeCorrupt        Code = 18 // what was read is not what was written
 	CodeQuarantined    Code = 19 // it cannot be loaded, or panicked twice, and waits for repair
-	codeCount               = 20
+	CodeOptedOut       Code = 20 // the customer wants no marketing
+	CodeBotMuted       Code = 21 // somebody of the business wrote from elsewhere just now
+	CodeNotResendable  Code = 22 // the message is on its way, has arrived, or was sent again
+	codeCount               = 23
 )
 
 var codeNames = [codeCount]string{
 	"none", "invalid", "not found", "forbidden", "not requesting", "not intervened", "held by other", "not holder",
 	"bot fenced", "window closed", "stale epoch", "command reused", "overloaded", "conflict", "fenced",
 	"unknown outcome", "full", "unavailable", "corrupt", "quarantined",
+	"opted out", "bot muted", "not resendable",
 }
 
 func (c Code) String() string { return nameOf(codeNames[:], int(c)) }

@@ -34,12 +34,20 @@ const (
 	KindWindowLapsed    EventKind = 12
 	KindTimerArmed      EventKind = 13
 	KindNoted           EventKind = 14
-	kindCount                     = 15
+	KindAmended         EventKind = 15
+	KindEchoReceived    EventKind = 16
+	KindContactLinked   EventKind = 17
+	KindConsentChanged  EventKind = 18
+	KindMediaChanged    EventKind = 19
+	KindTrimmed         EventKind = 20
+	KindErased          EventKind = 21
+	kindCount                     = 22
 )
 
 var kindNames = [kindCount]string{
 	"none", "opened", "contact_changed", "message_received", "message_queued", "delivery_changed", "moved", "turn_ended",
 	"bot_discarded", "marked_read", "note_added", "tagged", "window_lapsed", "timer_armed", "noted",
+	"amended", "echo_received", "contact_linked", "consent_changed", "media_changed", "trimmed", "erased",
 }
 
 func (k EventKind) String() string { return nameOf(kindNames[:], int(k)) }
@@ -52,8 +60,14 @@ type (
 		Contact   Contact
 	}
 
-	// ContactChanged says that the contact is now known like this.
-	ContactChanged struct{ Contact Contact }
+	// ContactChanged says that the contact is now known like this. The identities
+	// that it had before stay its own.
+	ContactChanged struct {
+		Contact Contact
+		// External and SentAt are of the item that said so, if it was one of its own.
+		External string
+		SentAt   Instant
+	}
 
 	// MessageReceived is a message of the customer.
 	MessageReceived struct {
@@ -64,6 +78,7 @@ type (
 		Content Content
 		// ReplyTo is the External of the message that it answers, if any.
 		ReplyTo string
+		Context *Context
 	}
 
 	// MessageQueued is a message of the bot or of a person, to be sent.
@@ -71,7 +86,61 @@ type (
 		Content Content
 		// Epoch is the one it was decided in.
 		Epoch uint64
+		// ReplyTo is the External of the message that it answers or reacts to.
+		ReplyTo string
+		// Repeatable allows it to be sent once more when nobody knows whether it was.
+		Repeatable bool
+		// ResendOf is the version of the send that it repeats, 0: none.
+		ResendOf uint64
 	}
+
+	// Amended is what the customer did to the message that Target names, which
+	// may not have come yet. External is the amendment's own.
+	Amended struct {
+		External string
+		SentAt   Instant
+		Target   string
+		What     Amendment
+		Content  Content
+	}
+
+	// EchoReceived is a message that somebody of the business wrote from
+	// elsewhere. MutedUntil is how long the bot is silent over it; 0: it is not.
+	EchoReceived struct {
+		External   string
+		SentAt     Instant
+		Content    Content
+		ReplyTo    string
+		MutedUntil Instant
+	}
+
+	// ContactLinked flags that an item named an identity which belongs to Other.
+	ContactLinked struct{ Other ConversationID }
+
+	// ConsentChanged is what the customer chose about marketing.
+	ConsentChanged struct {
+		Consent Consent
+		SentAt  Instant // when they chose it, by the platform's clock
+	}
+
+	// MediaChanged says how far the file of the message that came as event
+	// Message has got.
+	MediaChanged struct {
+		Message uint64
+		State   MediaState
+		// Blob and Bytes are of a stored file.
+		Blob      BlobID
+		Bytes     int64
+		Attempt   uint32
+		NotBefore Instant // of the next attempt, while pending
+	}
+
+	// Trimmed says that what was before the version OldestKept is gone: its
+	// time of retention is over.
+	Trimmed struct{ OldestKept uint64 }
+
+	// Erased says that everything is gone but that the conversation was there.
+	Erased struct{}
 
 	// DeliveryChanged says how far the send that event Send queued has come.
 	DeliveryChanged struct {
@@ -82,8 +151,15 @@ type (
 		External string
 		// Error is the platform's error code, 0 when there is none or it is ours.
 		Error int32
+		// Detail is what the platform says of the error.
+		Detail string
 		// NotBefore is when a deferred send may be tried again.
 		NotBefore Instant
+		// Held says that the attempt does not count against MaxAttempts.
+		Held bool
+		// Repeated says that it was attempted although an attempt before it may
+		// have reached the customer.
+		Repeated bool
 	}
 
 	// Moved is every transition and every hand-over. Holder is who holds the
@@ -148,9 +224,16 @@ func (Tagged) Kind() EventKind          { return KindTagged }
 func (WindowLapsed) Kind() EventKind    { return KindWindowLapsed }
 func (TimerArmed) Kind() EventKind      { return KindTimerArmed }
 func (Noted) Kind() EventKind           { return KindNoted }
+func (Amended) Kind() EventKind         { return KindAmended }
+func (EchoReceived) Kind() EventKind    { return KindEchoReceived }
+func (ContactLinked) Kind() EventKind   { return KindContactLinked }
+func (ConsentChanged) Kind() EventKind  { return KindConsentChanged }
+func (MediaChanged) Kind() EventKind    { return KindMediaChanged }
+func (Trimmed) Kind() EventKind         { return KindTrimmed }
+func (Erased) Kind() EventKind          { return KindErased }
 
 // IsMessage reports whether a page of messages shows e.
 func (e *Event) IsMessage() bool {
 	k := e.Body.Kind()
-	return k == KindMessageReceived || k == KindMessageQueued
+	return k == KindMessageReceived || k == KindMessageQueued || k == KindEchoReceived
 }

@@ -1,12 +1,16 @@
 package engine
 
-// Inbound is one item that a platform delivered to a channel: a message or a
-// status, exactly one of the two.
+// Inbound is one item that a platform delivered to a channel: exactly one of
+// these.
 type Inbound struct {
 	Workspace WorkspaceID
 	Channel   ChannelID
 	Message   *Receive
 	Status    *Status
+	Amend     *Amend
+	Echo      *RecordEcho
+	Change    *ChangeContact
+	Consent   *SetConsent
 }
 
 // Status is what the platform reports of a message that was sent to it.
@@ -17,7 +21,9 @@ type Status struct {
 	Op    MessageID
 	State DeliveryState
 	Error int32
-	At    Instant
+	// Detail is what the platform says of the error.
+	Detail string
+	At     Instant
 }
 
 // Parked is an item that waits until its conversation can be loaded again.
@@ -34,5 +40,6 @@ type Outbound struct {
 	Channel ChannelID
 	To      Contact
 	Content Content
+	ReplyTo string
 	Attempt uint32
 }

@@ -15,6 +15,10 @@ func checkState(t reporter, c *engine.Conversation) {
 	if !c.Exists() {
 		return
 	}
+	if c.Erased {
+		checkErased(t, c)
+		return
+	}
 	if held := c.Holder != ""; held != (c.Column == engine.Intervened) {
 		t.Fatalf("got holder %q in column %s, want one in intervened and only there", c.Holder, c.Column)
 	}
@@ -25,15 +29,46 @@ func checkState(t reporter, c *engine.Conversation) {
 		t.Fatalf("got turn %+v, want it owed when something waits for the bot and only then", c.Turn)
 	}
 	for i, s := range c.Sends {
-		if i > 0 && (s.State == engine.Attempted || s.Version <= c.Sends[i-1].Version) {
+		if i > 0 && (s.State != engine.Queued || s.Version <= c.Sends[i-1].Version) {
 			t.Fatalf("got sends %+v, want the oldest first and only that one attempted", c.Sends)
 		}
-		if c.Column == engine.Intervened && s.By == engine.Bot && s.State == engine.Queued {
-			t.Fatalf("got send %+v of the bot queued in intervened, want it discarded", s)
+		silent := c.Column == engine.Intervened || c.Updated < c.MutedUntil
+		if silent && s.By == engine.Bot && s.State != engine.Attempted {
+			t.Fatalf("got send %+v of the bot in %s, muted until %v, want it taken back", s, c.Column, c.MutedUntil)
 		}
+		if s.State == engine.Unknown && (!s.Repeatable || s.By != engine.Bot) {
+			t.Fatalf("got send %+v unknown, want only the bot's repeatable ones to wait", s)
+		}
+	}
+	if c.Turn.Owed() && c.Turn.At < c.MutedUntil {
+		t.Fatalf("got turn %+v due while muted until %v, want it after", c.Turn, c.MutedUntil)
+	}
+	if len(c.Media) > engine.MaxPendingMedia || len(c.Linked) > engine.MaxLinked || len(c.Ahead) > engine.MaxAmendedAhead {
+		t.Fatalf("got %d files, %d links, %d amendments ahead, want them bounded", len(c.Media), len(c.Linked), len(c.Ahead))
 	}
 	checkTimers(t, c)
 	checkProjections(t, c)
+}
+
+// checkErased: a tombstone holds what tells that the conversation was there, and
+// nothing of what it was about.
+func checkErased(t reporter, c *engine.Conversation) {
+	t.Helper()
+	want := engine.Conversation{
+		ID: c.ID, Workspace: c.Workspace, Channel: c.Channel, Version: c.Version, Updated: c.Updated,
+		Epoch: c.Epoch, OldestKept: c.Version, Outcomes: c.Outcomes, Erased: true,
+	}
+	if !reflect.DeepEqual(*c, want) {
+		t.Fatalf("got %+v erased, want nothing but %+v", *c, want)
+	}
+	for i, o := range c.Outcomes {
+		if o.Digest != (engine.Digest{}) && i < len(c.Outcomes)-1 {
+			t.Fatalf("got outcome %+v in an erased conversation, want no digest but the erasure's", o)
+		}
+	}
+	if got, want := c.Index(), (engine.Index{Workspace: c.Workspace, Channel: c.Channel}); got != want {
+		t.Fatalf("got index %+v of an erased conversation, want %+v", got, want)
+	}
 }
 
 // checkTimers: whatever can still lapse has a timer that will look at it.
@@ -57,6 +92,15 @@ func checkProjections(t reporter, c *engine.Conversation) {
 	t.Helper()
 	index, card := c.Index(), c.Card()
 	due := index.Due
+	var file engine.Instant
+	for _, m := range c.Media {
+		if file == 0 || m.NotBefore < file {
+			file = m.NotBefore
+		}
+	}
+	if due[engine.DueMedia] != file || due[engine.DueRetention] != c.RetentionTimer {
+		t.Fatalf("got due %v of %+v, want its files and its retention", due, c)
+	}
 	if due[engine.DueTurn] != c.Turn.At || due[engine.DueSend] != c.SendDue() ||
 		due[engine.DueWindow] != c.WindowTimer || due[engine.DueAutoResolve] != c.AutoResolveTimer || due[0] != 0 {
 		t.Fatalf("got due %v of %+v, want what it waits for", due, c)
@@ -82,6 +126,7 @@ func checkProjections(t reporter, c *engine.Conversation) {
 		Conversation: c.ID, Workspace: c.Workspace, Channel: c.Channel, Version: c.Version, Column: c.Column, Epoch: c.Epoch,
 		Holder: c.Holder, Contact: c.Contact, Preview: c.Preview, Unread: c.Unread, Tags: c.Tags, Cause: c.Cause, Reason: c.Reason,
 		RequestedAt: c.RequestedAt, Since: c.Since, LastActivity: c.LastActivity, WindowExpiresAt: c.WindowEnd(),
+		OptedOut: c.OptedOut, MutedUntil: c.MutedUntil, Linked: c.Linked,
 	}
 	if !reflect.DeepEqual(card, wantCard) {
 		t.Fatalf("got card %+v, want %+v", card, wantCard)
@@ -116,14 +161,14 @@ func checkStep(t reporter, before, after *engine.Conversation, cmd engine.Comman
 func checkHandOver(t reporter, before, after *engine.Conversation, cmd engine.Command) {
 	t.Helper()
 	switch cmd.Body.(type) {
-	case engine.Intervene, engine.TakeOver, engine.Transfer, engine.Resolve, engine.FireTimer:
+	case engine.Intervene, engine.TakeOver, engine.Transfer, engine.Resolve, engine.FireTimer, engine.Erase:
 	default:
 		t.Fatalf("got holder %q after %q by %T, want no change", after.Holder, before.Holder, cmd.Body)
 	}
 	if after.Epoch != before.Epoch+1 {
 		t.Fatalf("got epoch %d after %d and another holder, want one more", after.Epoch, before.Epoch)
 	}
-	if after.Holder == "" && (after.Turn.Returned != after.Version || after.Turn.From != after.Version) {
+	if after.Holder == "" && !after.Erased && (after.Turn.Returned != after.Version || after.Turn.From != after.Version) {
 		t.Fatalf("got turn %+v after the hold ended at %d, want a returned turn", after.Turn, after.Version)
 	}
 }
@@ -171,6 +216,13 @@ var bodies = []engine.Body{
 	engine.WindowLapsed{},
 	engine.TimerArmed{},
 	engine.Noted{},
+	engine.Amended{},
+	engine.EchoReceived{},
+	engine.ContactLinked{},
+	engine.ConsentChanged{},
+	engine.MediaChanged{},
+	engine.Trimmed{},
+	engine.Erased{},
 }
 
 // reencode takes events to bytes and back, as a journal does: nothing that

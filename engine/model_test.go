@@ -34,19 +34,34 @@ type model struct {
 	gateSend uint64
 	heldFrom uint64
 
+	mutedUntil engine.Instant
+	optedOut   bool
+	consentAt  engine.Instant
+	erased     bool
+
 	accepted map[engine.CommandID]acceptance
 }
 
 type acceptance struct {
 	digest engine.Digest
 	at     engine.Instant
+	erases bool
 }
 
 type modelSend struct {
 	by      engine.PartyKind
+	content engine.Content
 	state   engine.DeliveryState
 	attempt uint32
+	held    uint32 // attempts that do not count
 	due     engine.Instant
+	repeats bool // it may be repeated, and was not yet
+	resent  bool // as another message
+}
+
+// waits reports whether the courier still has s.
+func (s *modelSend) waits() bool {
+	return s.state <= engine.Attempted || (s.state == engine.Unknown && s.repeats)
 }
 
 func newModel(w *world) *model {
@@ -63,7 +78,7 @@ func (m *model) step(cmd engine.Command, events []engine.Event, err error, now e
 	}
 	if first, repeated := m.accepted[cmd.ID]; repeated {
 		want := engine.Code(0)
-		if first.digest != cmd.Digest {
+		if first.digest != cmd.Digest && (!m.erased || first.erases) {
 			want = engine.CodeCommandReused
 		}
 		if got := engine.CodeOf(err); got != want || len(events) > 0 {
@@ -83,7 +98,7 @@ func (m *model) step(cmd engine.Command, events []engine.Event, err error, now e
 		m.tooLate(answer)
 	}
 	if err == nil && !cmd.ID.IsZero() {
-		m.accepted[cmd.ID] = acceptance{cmd.Digest, m.now}
+		m.accepted[cmd.ID] = acceptance{cmd.Digest, m.now, m.erased}
 	}
 }
 
@@ -95,7 +110,7 @@ func (m *model) holds(p engine.Party) bool {
 
 // refuses is why cmd is refused, 0 when it is not.
 func (m *model) refuses(cmd engine.Command) engine.Code {
-	if _, receives := cmd.Body.(engine.Receive); m.version == 0 && !receives {
+	if m.erased || (m.version == 0 && !opens(cmd.Body)) {
 		return engine.CodeNotFound
 	}
 	stale := engine.Code(0)
@@ -107,7 +122,7 @@ func (m *model) refuses(cmd engine.Command) engine.Code {
 	human := supervises || cmd.By.Kind == engine.Agent
 	switch b := cmd.Body.(type) {
 	case engine.SendMessage:
-		return m.refusesMessage(cmd, stale)
+		return m.refusesMessage(cmd, b, stale)
 	case engine.AnswerTurn:
 		return m.refusesAnswer(cmd, b)
 	case engine.FailTurn:
@@ -168,11 +183,19 @@ func (m *model) refuses(cmd engine.Command) engine.Code {
 		if m.sends[b.Send] == nil {
 			return engine.CodeNotFound
 		}
+	case engine.Erase:
+		if !supervises {
+			return engine.CodeForbidden
+		}
+	case engine.StartConversation:
+		return m.refusesStart(cmd, b, stale)
+	case engine.ResendMessage:
+		return m.refusesResend(cmd, b, stale)
 	}
 	return 0
 }
 
-func (m *model) refusesMessage(cmd engine.Command, stale engine.Code) engine.Code {
+func (m *model) refusesMessage(cmd engine.Command, b engine.SendMessage, stale engine.Code) engine.Code {
 	full := m.waiting() >= engine.MaxQueuedSends
 	if cmd.By.Kind == engine.Bot {
 		switch {
@@ -180,27 +203,32 @@ func (m *model) refusesMessage(cmd engine.Command, stale engine.Code) engine.Cod
 			return engine.CodeBotFenced
 		case m.column == engine.History, !m.open():
 			return engine.CodeWindowClosed
+		case m.mutes():
+			return engine.CodeBotMuted
+		case m.unwanted(b.Content):
+			return engine.CodeOptedOut
 		case full:
 			return engine.CodeOverloaded
 		}
 		return 0
 	}
+	person := cmd.By.Kind == engine.Agent || cmd.By.Kind == engine.Supervisor
 	switch {
-	case !m.holds(cmd.By):
+	case !m.holds(cmd.By) && !(m.column == engine.History && m.policy.WriteFirst && person):
 		return engine.CodeNotHolder
 	case stale != 0:
 		return stale
-	case !m.open():
-		return engine.CodeWindowClosed
-	case full:
-		return engine.CodeOverloaded
 	}
-	return 0
+	return m.refusesContent(b.Content)
 }
 
 func (m *model) refusesAnswer(cmd engine.Command, b engine.AnswerTurn) engine.Code {
 	switch {
-	case cmd.Epoch != m.epoch, m.turn == 0, b.From != m.turn:
+	case cmd.Epoch != m.epoch:
+		return engine.CodeBotFenced
+	case m.mutes() && len(b.Say) > 0:
+		return engine.CodeBotMuted
+	case m.turn == 0, b.From != m.turn:
 		return engine.CodeBotFenced
 	case len(b.Say) == 0:
 		return 0
@@ -216,7 +244,7 @@ func (m *model) refusesAnswer(cmd engine.Command, b engine.AnswerTurn) engine.Co
 func (m *model) waiting() int {
 	n := 0
 	for _, s := range m.sends {
-		if s.state <= engine.Attempted {
+		if s.waits() {
 			n++
 		}
 	}
@@ -230,7 +258,7 @@ func (m *model) accept(cmd engine.Command, events []engine.Event, due engine.Ind
 	switch b := cmd.Body.(type) {
 	case engine.Receive:
 		m.receive(b)
-	case engine.SendMessage:
+	case engine.SendMessage, engine.ResendMessage:
 		m.lastActivity = m.now
 	case engine.AnswerTurn:
 		m.answered(b.Through)
@@ -272,13 +300,14 @@ func (m *model) accept(cmd engine.Command, events []engine.Event, due engine.Ind
 		m.unread = 0
 	case engine.FireTimer:
 		m.fire(b.Timer, due)
+	default:
+		m.acceptEdge(cmd)
 	}
 }
 
 func (m *model) receive(b engine.Receive) {
-	if m.column == 0 {
-		m.column, m.epoch = engine.History, 1
-	}
+	m.begin()
+	m.consents(b.Consent, b.SentAt)
 	m.customerAt = max(m.customerAt, min(b.SentAt, m.now))
 	m.lastActivity = m.now
 	if m.column == engine.History || m.column == engine.Active {
@@ -368,6 +397,11 @@ func (m *model) fire(timer engine.DueKind, due engine.Index) {
 		if m.idle() {
 			m.release()
 		}
+	case engine.DueRetention:
+		kept := m.policy.Retention
+		if kept > 0 && m.column == engine.History && !m.optedOut && m.now.Sub(m.lastActivity) >= kept {
+			m.erase()
+		}
 	}
 }
 
@@ -380,7 +414,15 @@ func (m *model) idle() bool {
 // agrees compares the model with what the engine has made of it.
 func (m *model) agrees(c *engine.Conversation) {
 	m.t.Helper()
+	if m.erased {
+		if !c.Erased || c.Version != m.version || c.Epoch != m.epoch {
+			m.t.Fatalf("got erased %t in epoch %d at %d, want it erased in %d at %d", c.Erased, c.Epoch, c.Version, m.epoch, m.version)
+		}
+		return
+	}
 	type view struct {
+		OptedOut       bool
+		MutedUntil     engine.Instant
 		Version, Epoch uint64
 		Column         engine.Column
 		Holder         engine.AgentID
@@ -391,6 +433,7 @@ func (m *model) agrees(c *engine.Conversation) {
 		Sends          int
 	}
 	want := view{
+		OptedOut: m.optedOut, MutedUntil: m.mutedUntil,
 		Version: m.version, Epoch: m.epoch, Column: m.column, Holder: m.holder, Unread: m.unread,
 		From: m.turn, Returned: m.returned, CustomerAt: m.customerAt, Sends: m.waiting(),
 	}
@@ -398,6 +441,7 @@ func (m *model) agrees(c *engine.Conversation) {
 		want.Message = m.unanswered[n-1]
 	}
 	got := view{
+		OptedOut: c.OptedOut, MutedUntil: c.MutedUntil,
 		Version: c.Version, Epoch: c.Epoch, Column: c.Column, Holder: c.Holder, Unread: c.Unread,
 		From: c.Turn.From, Message: c.Turn.Message, Returned: c.Turn.Returned, CustomerAt: c.CustomerAt, Sends: len(c.Sends),
 	}

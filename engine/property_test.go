@@ -46,6 +46,9 @@ func newPlayers(t *rapid.T) *players {
 	w.policy = engine.Policy{
 		TakeoverFromActive: rapid.Bool().Draw(t, "takeover_from_active"),
 		AutoResolveAfter:   draw(t, "auto_resolve_after", 24*time.Hour, time.Hour, 0),
+		WriteFirst:         rapid.Bool().Draw(t, "write_first"),
+		OutsideSilence:     draw(t, "outside_silence", 0, time.Minute, 12*time.Hour),
+		Retention:          draw(t, "retention", 0, 0, 72*time.Hour),
 	}
 	return &players{world: w, model: newModel(w)}
 }
@@ -83,6 +86,14 @@ var plays = []struct {
 	{2, (*players).timerFires},
 	{2, (*players).drain},
 	{3, (*players).commandIsRepeated},
+	{3, (*players).customerAmends},
+	{2, (*players).outsiderWrites},
+	{2, (*players).customerChooses},
+	{2, (*players).contactChanges},
+	{3, (*players).businessWritesFirst},
+	{2, (*players).somebodyResends},
+	{3, (*players).fileComes},
+	{1, (*players).everythingIsErased},
 }
 
 func (p *players) move(t *rapid.T) {
@@ -122,6 +133,10 @@ func (p *players) customerWrites(t *rapid.T) {
 	ago := draw(t, "ago", 0, 0, 0, time.Hour, 23*time.Hour, 24*time.Hour, 30*time.Hour, -time.Hour)
 	b := p.writes("hi", ago)
 	b.Contact.Name = draw(t, "name", "", "Meera", "Meera K")
+	b.Consent = draw(t, "consent", 0, 0, 0, engine.Stop, engine.Resume)
+	if draw(t, "file", false, false, true) {
+		b.Content = fileOf("hi")
+	}
 	p.give(engine.Command{Workspace: workspace, By: customer, Body: b})
 }
 
@@ -158,6 +173,7 @@ func (p *players) botAnswers(t *rapid.T) {
 	if a.Request {
 		a.Withdraw = false
 	}
+	a.Repeatable = rapid.Bool().Draw(t, "repeatable")
 	for range evenly(4).Draw(t, "say") {
 		a.Say = append(a.Say, textOf("hello"))
 	}
@@ -176,7 +192,8 @@ func (p *players) somebodySpeaks(t *rapid.T) {
 		holder = parties[string(p.c.Holder)]
 	}
 	by := draw(t, "by", holder, holder, holder, bot, asha, ravi, sita, customer)
-	p.give(p.command(t, by, engine.SendMessage{Content: textOf("hello")}))
+	content := draw(t, "content", textOf("hello"), textOf("hello"), templateOf("sale", engine.Marketing), templateOf("order", engine.Utility), templateOf("old", ""))
+	p.give(p.command(t, by, engine.SendMessage{Content: content, Repeatable: rapid.Bool().Draw(t, "repeatable")}))
 }
 
 func (p *players) somebodyActs(t *rapid.T) {
@@ -232,6 +249,7 @@ func (p *players) courierReports(t *rapid.T) {
 	}
 	if b.Result.State == engine.Queued {
 		b.Result.RetryAt = p.now.Add(draw(t, "retry", 0, time.Second, time.Minute))
+		b.Result.Held = draw(t, "held", false, false, true)
 	}
 	if draw(t, "of the attempt before", false, false, false, true) {
 		b.Attempt = max(b.Attempt, 1) - 1
@@ -267,7 +285,7 @@ func (p *players) timePasses(t *rapid.T) {
 
 func (p *players) timerFires(t *rapid.T) {
 	timer := draw(t, "timer", engine.DueKinds[:]...)
-	p.give(engine.Command{Workspace: workspace, By: courier, Body: engine.FireTimer{Timer: timer}})
+	p.give(engine.Command{Workspace: workspace, By: courier, Body: engine.FireTimer{Timer: timer, OldestKept: p.oldestWithin(p.policy.Retention)}})
 }
 
 // drain fires what is due until nothing is: then nothing lies where its time
@@ -302,6 +320,9 @@ func (p *players) commandIsRepeated(t *rapid.T) {
 		return
 	}
 	cmd := draw(t, "command", p.given...)
+	if b, resends := cmd.Body.(engine.ResendMessage); resends {
+		cmd.Body = p.resends(b.Send) // what is known is read anew
+	}
 	if draw(t, "other payload", false, false, true) {
 		cmd.Digest[0]++
 	}

@@ -176,3 +176,26 @@ func (l *step) dueKind() engine.DueKind {
 	l.t.Fatalf("line %q: got timer %q, want a sort of work", l.line, word)
 	return 0
 }
+
+func (l *step) mediaState() engine.MediaState {
+	l.t.Helper()
+	word := l.word()
+	for s := engine.MediaPending; s <= engine.MediaExpired; s++ {
+		if s.String() == word {
+			return s
+		}
+	}
+	l.t.Fatalf("line %q: got state %q, want one of a file's", l.line, word)
+	return 0
+}
+
+func (l *step) consent(word string) engine.Consent {
+	l.t.Helper()
+	for c := engine.Consent(0); c <= engine.Resume; c++ {
+		if c.String() == word {
+			return c
+		}
+	}
+	l.t.Fatalf("line %q: got consent %q, want stop or resume", l.line, word)
+	return 0
+}

@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"unicode/utf8"
+)
 
 // TurnRequest is what a bot is asked: to answer Messages, or to take note that
 // people gave the conversation back, or both.
@@ -35,6 +38,8 @@ type TurnMessage struct {
 // TurnAnswer is what a bot answers.
 type TurnAnswer struct {
 	Say []Content
+	// Repeatable is as in [AnswerTurn].
+	Repeatable bool
 	// Variables replace what the bot remembers; nil leaves it.
 	Variables []Variable
 	Request   bool
@@ -45,7 +50,7 @@ type TurnAnswer struct {
 // Answer is a as the answer to r.
 func (r *TurnRequest) Answer(a TurnAnswer) AnswerTurn {
 	return AnswerTurn{
-		From: r.ID.Version, Through: r.Through, Say: a.Say, Variables: a.Variables,
+		From: r.ID.Version, Through: r.Through, Say: a.Say, Repeatable: a.Repeatable, Variables: a.Variables,
 		Request: a.Request, Reason: a.Reason, Withdraw: a.Withdraw,
 	}
 }
@@ -68,6 +73,7 @@ func TurnOf(c *Conversation, events []Event) (TurnRequest, error) {
 		Returned: c.Turn.Returned != 0, Variables: c.Variables, WindowEnd: c.WindowEnd(),
 	}
 	next := c.TurnStart()
+	amended := c.amendedIn(events)
 	for i := range events {
 		e := &events[i]
 		if e.Version != next {
@@ -75,13 +81,27 @@ func TurnOf(c *Conversation, events []Event) (TurnRequest, error) {
 		}
 		next++
 		m := TurnMessage{Version: e.Version, At: e.At, By: e.By}
+		external := ""
 		switch b := e.Body.(type) {
 		case MessageReceived:
-			m.Content = b.Content
+			if b.Content.Kind == ContentSystem {
+				continue
+			}
+			m.Content, external = b.Content, b.External
+		case EchoReceived:
+			m.Content, external = b.Content, b.External
 		case MessageQueued:
 			m.Content = b.Content
 		default:
 			continue
+		}
+		if a, ok := amended[external]; ok && external != "" {
+			if a.RevokedAt != 0 {
+				continue
+			}
+			if a.Edit != nil && a.Edit.Kind == m.Content.Kind {
+				m.Content = *a.Edit
+			}
 		}
 		switch {
 		case r.Returned && e.Version < c.Turn.Returned:
@@ -94,6 +114,34 @@ func TurnOf(c *Conversation, events []Event) (TurnRequest, error) {
 		return TurnRequest{}, fmt.Errorf("turn of events: %d of %d are missing", c.Version+1-next, c.Version)
 	}
 	return r, nil
+}
+
+// amendedIn is what events say was made of messages, by their Externals, and
+// before them what c remembers: every revocation, and of the edits of texts those
+// that a preview holds whole. Nil: nothing.
+func (c *Conversation) amendedIn(events []Event) map[string]Amendments {
+	var amended map[string]Amendments
+	fold := func(b Amended) {
+		if amended == nil {
+			amended = make(map[string]Amendments)
+		}
+		amended[b.Target] = amended[b.Target].Fold(b)
+	}
+	for _, a := range c.Ahead {
+		switch {
+		case a.Preview == "":
+			fold(Amended{Target: a.Target, SentAt: a.SentAt, What: Revoked})
+		case utf8.RuneCountInString(a.Preview) < PreviewRunes:
+			text := Content{Kind: ContentText, Text: a.Preview}
+			fold(Amended{Target: a.Target, SentAt: a.SentAt, What: Edited, Content: text})
+		}
+	}
+	for i := range events {
+		if b, ok := events[i].Body.(Amended); ok {
+			fold(b)
+		}
+	}
+	return amended
 }
 
 // MaxTranscriptEvents bounds how far back a `returned` turn tells what people
@@ -109,5 +157,5 @@ func (c *Conversation) TurnStart() uint64 {
 	if c.Turn.Returned > MaxTranscriptEvents {
 		start = max(start, c.Turn.Returned-MaxTranscriptEvents)
 	}
-	return max(start, 1)
+	return max(start, c.OldestKept, 1)
 }

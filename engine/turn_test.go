@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestTurnOfTellsWhereItStands(t *testing.T) {
 		r.Contact != w.c.Contact || r.WindowEnd != start.Add(23*time.Hour) || r.Column != engine.Active || r.Epoch != 1 {
 		t.Errorf("got %+v, want it to say whose turn it is, and where", r)
 	}
-	if m := r.Messages; len(m) != 1 || m[0].Version != 3 || m[0].At != start || m[0].By != customer || m[0].Content != textOf("hi") {
+	if m := r.Messages; len(m) != 1 || m[0].Version != 3 || m[0].At != start || m[0].By != customer || !reflect.DeepEqual(m[0].Content, textOf("hi")) {
 		t.Errorf("got messages %+v, want the customer's one", m)
 	}
 	cmd := r.Command(r.Answer(engine.TurnAnswer{Request: true, Reason: "billing"}))

@@ -26,6 +26,9 @@ func TestNumbers(t *testing.T) {
 		"delivery_state": func(i uint8) fmt.Stringer { return engine.DeliveryState(i) },
 		"event_kind":     func(i uint8) fmt.Stringer { return engine.EventKind(i) },
 		"due_kind":       func(i uint8) fmt.Stringer { return engine.DueKind(i) },
+		"amendment":      func(i uint8) fmt.Stringer { return engine.Amendment(i) },
+		"consent":        func(i uint8) fmt.Stringer { return engine.Consent(i) },
+		"media_state":    func(i uint8) fmt.Stringer { return engine.MediaState(i) },
 		"code":           func(i uint8) fmt.Stringer { return engine.Code(i) },
 	}
 	datadriven.RunTest(t, "testdata/numbers.txt", func(t *testing.T, d *datadriven.TestData) string {
@@ -65,6 +68,15 @@ func TestConstantsAreNamedAsTheyRead(t *testing.T) {
 		{engine.Discarded, "discarded"},
 		{engine.KindNoted, "noted"},
 		{engine.DueAutoResolve, "auto_resolve"},
+		{engine.DueRetention, "retention"},
+		{engine.ContentTemplate, "template"},
+		{engine.ContentWelcome, "welcome"},
+		{engine.Outside, "outside"},
+		{engine.KindErased, "erased"},
+		{engine.Revoked, "revoked"},
+		{engine.Resume, "resume"},
+		{engine.MediaExpired, "expired"},
+		{engine.CodeNotResendable, "not resendable"},
 		{engine.CodeCorrupt, "corrupt"},
 		{engine.CodeCommandReused, "command reused"},
 		{engine.Column(200), "unknown"},
@@ -134,6 +146,9 @@ func TestPreview(t *testing.T) {
 		{textOf(strings.Repeat("x", engine.PreviewRunes+1)), strings.Repeat("x", engine.PreviewRunes-1) + "…"},
 		{engine.Content{Kind: engine.ContentButtonReply, Text: "Yes", Payload: "y"}, "Yes"},
 		{engine.Content{Kind: engine.ContentUnsupported, Text: "sticker"}, "[sticker]"},
+		{engine.Content{Kind: engine.ContentImage}, "[image]"},
+		{engine.Content{Kind: engine.ContentImage, Text: "my leak"}, "my leak"},
+		{templateOf("order_shipped", engine.Utility), "[order_shipped]"},
 	}
 	for _, tt := range tests {
 		if got := tt.content.Preview(); got != tt.want {
@@ -212,6 +227,22 @@ func TestClaims(t *testing.T) {
 		{engine.Opened{Workspace: workspace, Channel: channel, Contact: both}, identities},
 		{engine.ContactChanged{Contact: both}, identities},
 		{engine.ContactChanged{Contact: engine.Contact{WaID: "15550100"}}, identities[1:]},
+		{
+			engine.ContactChanged{Contact: engine.Contact{ParentUserID: "IN.ENT.p"}, External: "wamid.2", SentAt: start},
+			[]engine.Claim{
+				{Kind: engine.ClaimIdentity, Channel: channel, Identity: engine.Identity{Kind: engine.IdentityParent, Value: "IN.ENT.p"}},
+				{Kind: engine.ClaimExternal, Channel: channel, External: "wamid.2", SentAt: start},
+			},
+		},
+		{
+			engine.EchoReceived{External: "wamid.3", SentAt: start},
+			[]engine.Claim{{Kind: engine.ClaimExternal, Channel: channel, External: "wamid.3", SentAt: start}},
+		},
+		{
+			engine.Amended{External: "wamid.4", SentAt: start, Target: "wamid.1"},
+			[]engine.Claim{{Kind: engine.ClaimExternal, Channel: channel, External: "wamid.4", SentAt: start}},
+		},
+		{engine.Erased{}, nil},
 		{engine.Opened{Channel: channel, Contact: engine.Contact{Name: "Meera"}}, nil},
 		{
 			engine.MessageReceived{External: "wamid.1", SentAt: start},
@@ -229,7 +260,7 @@ func TestClaims(t *testing.T) {
 func TestIsMessage(t *testing.T) {
 	for _, body := range bodies {
 		kind := body.Kind()
-		want := kind == engine.KindMessageReceived || kind == engine.KindMessageQueued
+		want := kind == engine.KindMessageReceived || kind == engine.KindMessageQueued || kind == engine.KindEchoReceived
 		if e := (engine.Event{Body: body}); e.IsMessage() != want {
 			t.Errorf("%s: got message %t, want %t", kind, e.IsMessage(), want)
 		}

@@ -18,6 +18,7 @@ const everybody roles = 1 << 15
 var (
 	people      = rolesOf(RoleAgent, RoleSupervisor, RoleAdmin)
 	supervisors = rolesOf(RoleSupervisor, RoleAdmin)
+	admins      = rolesOf(RoleAdmin)
 	withBots    = people | rolesOf(RoleBot)
 )
 
@@ -28,17 +29,25 @@ var access = map[string]roles{
 	intervenev1connect.LiveChatServiceGetConversationProcedure:   people,
 	intervenev1connect.LiveChatServiceListMessagesProcedure:      people,
 	intervenev1connect.LiveChatServiceListAgentsProcedure:        people,
+	intervenev1connect.LiveChatServiceListTemplatesProcedure:     people,
+	intervenev1connect.LiveChatServiceListDeadLettersProcedure:   supervisors,
+	mediaDownload: people,
 
-	intervenev1connect.LiveChatServiceSendMessageProcedure:     withBots,
-	intervenev1connect.LiveChatServiceRequestAgentProcedure:    withBots,
-	intervenev1connect.LiveChatServiceWithdrawRequestProcedure: withBots,
-	intervenev1connect.LiveChatServiceInterveneProcedure:       people,
-	intervenev1connect.LiveChatServiceTakeOverProcedure:        supervisors,
-	intervenev1connect.LiveChatServiceTransferProcedure:        people,
-	intervenev1connect.LiveChatServiceResolveProcedure:         people,
-	intervenev1connect.LiveChatServiceMarkReadProcedure:        people,
-	intervenev1connect.LiveChatServiceAddNoteProcedure:         people,
-	intervenev1connect.LiveChatServiceSetTagsProcedure:         people,
+	intervenev1connect.LiveChatServiceSendMessageProcedure: withBots,
+	intervenev1connect.LiveChatServiceSendTypingProcedure:  withBots,
+	mediaUpload: withBots,
+	intervenev1connect.LiveChatServiceStartConversationProcedure: people,
+	intervenev1connect.LiveChatServiceResendMessageProcedure:     people,
+	intervenev1connect.LiveChatServiceRequestAgentProcedure:      withBots,
+	intervenev1connect.LiveChatServiceWithdrawRequestProcedure:   withBots,
+	intervenev1connect.LiveChatServiceInterveneProcedure:         people,
+	intervenev1connect.LiveChatServiceTakeOverProcedure:          supervisors,
+	intervenev1connect.LiveChatServiceTransferProcedure:          people,
+	intervenev1connect.LiveChatServiceResolveProcedure:           people,
+	intervenev1connect.LiveChatServiceMarkReadProcedure:          people,
+	intervenev1connect.LiveChatServiceAddNoteProcedure:           people,
+	intervenev1connect.LiveChatServiceSetTagsProcedure:           people,
+	intervenev1connect.LiveChatServiceEraseContactProcedure:      admins,
 
 	intervenev1connect.LiveChatServiceWatchBoardProcedure:        people,
 	intervenev1connect.LiveChatServiceWatchConversationProcedure: people,

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -30,6 +31,9 @@ var (
 	_ Commands      = (*memory)(nil)
 	_ Conversations = (*memory)(nil)
 	_ Boards        = (*memory)(nil)
+	_ Starter       = (*memory)(nil)
+	_ References    = (*memory)(nil)
+	_ DeadLetters   = (*memory)(nil)
 )
 
 func newMemory() *memory {
@@ -89,6 +93,9 @@ func (m *memory) Do(ctx context.Context, id engine.ConversationID, cmd engine.Co
 	if !ok {
 		return engine.Receipt{}, &engine.Error{Code: engine.CodeNotFound}
 	}
+	if resend, ok := cmd.Body.(engine.ResendMessage); ok {
+		cmd.Body = m.known(id, resend)
+	}
 	events, err := engine.Decide(c, cmd, m.policy, engine.InstantOf(time.Now()))
 	for i := range events {
 		c.Apply(&events[i])
@@ -105,6 +112,75 @@ func (m *memory) Do(ctx context.Context, id engine.ConversationID, cmd engine.Co
 		receipt.Version = first.Version
 	}
 	return receipt, nil
+}
+
+// known fills in what an actor knows of a send.
+func (m *memory) known(id engine.ConversationID, resend engine.ResendMessage) engine.ResendMessage {
+	events := m.events[id]
+	if resend.Send == 0 || resend.Send > uint64(len(events)) {
+		return resend
+	}
+	if queued, ok := events[resend.Send-1].Body.(engine.MessageQueued); ok {
+		resend.Content, resend.ReplyTo = queued.Content, queued.ReplyTo
+		resend.Known = m.message(id, events[resend.Send-1]).Delivery
+	}
+	return resend
+}
+
+// Begin finds the conversation by the contact's number.
+func (m *memory) Begin(ctx context.Context, cmd engine.Command) (engine.ConversationID, engine.Receipt, error) {
+	body := cmd.Body.(engine.StartConversation)
+	m.mu.Lock()
+	var id engine.ConversationID
+	for known, c := range m.conversations {
+		if c.Channel == body.Channel && c.Contact.WaID == body.Contact.WaID {
+			id = known
+		}
+	}
+	if id.IsZero() {
+		m.made++
+		id = engine.NewConversationID(1, [14]byte{m.made, 0xee})
+		m.conversations[id] = &engine.Conversation{ID: id}
+	}
+	m.mu.Unlock()
+	receipt, err := m.Do(ctx, id, cmd)
+	return id, receipt, err
+}
+
+// ByExternal knows what was sent, as a journal does.
+func (m *memory) ByExternal(channel engine.ChannelID, external string) (engine.MessageID, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, events := range m.events {
+		for _, e := range events {
+			if m.conversations[id].Channel == channel && e.Body.Kind() == engine.KindMessageQueued && m.message(id, e).Delivery.External == external {
+				return engine.MessageID{Conversation: id, Version: e.Version}, true, nil
+			}
+		}
+	}
+	return engine.MessageID{}, false, nil
+}
+
+func (m *memory) DeadLetters(ws engine.WorkspaceID, after engine.DeadLetter, limit int) ([]engine.DeadLetter, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var letters []engine.DeadLetter
+	for id, c := range m.conversations {
+		for _, e := range m.events[id] {
+			d := m.message(id, e).Delivery
+			if c.Workspace == ws && (d.State == engine.Rejected || d.State == engine.Failed) && d.ResentAs == 0 {
+				letters = append(letters, engine.DeadLetter{At: d.At, Message: engine.MessageID{Conversation: id, Version: e.Version}})
+			}
+		}
+	}
+	newestFirst := func(a, b engine.DeadLetter) int {
+		return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.Message.String(), b.Message.String()))
+	}
+	slices.SortFunc(letters, newestFirst)
+	if after != (engine.DeadLetter{}) {
+		letters = slices.DeleteFunc(letters, func(l engine.DeadLetter) bool { return newestFirst(l, after) <= 0 })
+	}
+	return letters[:min(limit, len(letters))], nil
 }
 
 // announce is called with mu held.
@@ -159,8 +235,25 @@ func (m *memory) message(id engine.ConversationID, e engine.Event) engine.Messag
 		message.Delivery.State = engine.Queued
 	}
 	for _, later := range m.events[id] {
-		if change, ok := later.Body.(engine.DeliveryChanged); ok && change.Send == e.Version {
-			message.Delivery = message.Delivery.Fold(change, later.At)
+		switch b := later.Body.(type) {
+		case engine.DeliveryChanged:
+			if b.Send == e.Version {
+				message.Delivery = message.Delivery.Fold(b, later.At)
+			}
+		case engine.MessageQueued:
+			if b.ResendOf == e.Version {
+				message.Delivery.ResentAs = later.Version
+			}
+		case engine.MediaChanged:
+			if b.Message == e.Version {
+				message.Media = engine.MediaStatus{State: b.State, Blob: b.Blob, Bytes: b.Bytes}
+			}
+		}
+	}
+	external := externalOf(&message)
+	for _, later := range m.events[id] {
+		if b, ok := later.Body.(engine.Amended); ok && external != "" && b.Target == external {
+			message.Amended = message.Amended.Fold(b)
 		}
 	}
 	return message

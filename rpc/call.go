@@ -36,7 +36,7 @@ func callOf(ctx context.Context) (*call, bool) {
 func (s *Server) withCall(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{controller: http.NewResponseController(w)}
-		if err := c.limit(requestTimeout); err != nil {
+		if err := c.limit(requestTimeout, r.ProtoMajor); err != nil {
 			// Without deadlines a stalled caller could hold a goroutine for ever.
 			if errors.Is(err, errors.ErrUnsupported) {
 				s.log.ErrorContext(r.Context(), "a wrapper of the response hides its deadlines", "error", err)
@@ -53,13 +53,19 @@ func (s *Server) withCall(next http.Handler) http.Handler {
 	})
 }
 
-func (c *call) limit(timeout time.Duration) error {
+// limit bounds reading and writing. Over HTTP/2 the end of the time to write
+// resets the stream, which ends its reading, too: one deadline is enough there,
+// and each costs a round through the connection's one goroutine.
+func (c *call) limit(timeout time.Duration, protocol int) error {
 	deadline := time.Now().Add(timeout)
-	if err := c.controller.SetReadDeadline(deadline); err != nil {
-		return fmt.Errorf("limit the request's time: %w", err)
-	}
 	if err := c.controller.SetWriteDeadline(deadline); err != nil {
 		return fmt.Errorf("limit the answer's time: %w", err)
+	}
+	if protocol >= 2 {
+		return nil
+	}
+	if err := c.controller.SetReadDeadline(deadline); err != nil {
+		return fmt.Errorf("limit the request's time: %w", err)
 	}
 	return nil
 }

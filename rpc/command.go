@@ -16,29 +16,31 @@ import (
 // commandTimeout is how long a command may take, whatever the caller allows.
 const commandTimeout = 15 * time.Second
 
-// commandRequest is what all commands have.
-type commandRequest interface {
+// namedRequest is what all commands have.
+type namedRequest interface {
 	proto.Message
-	GetConversationId() string
 	GetCommandId() string
+}
+
+// commandRequest is what all commands on a conversation have.
+type commandRequest interface {
+	namedRequest
+	GetConversationId() string
 	GetExpectedEpoch() uint64
 }
 
 // do gives the command that request asks for to its conversation. When it
 // returns nil, the command is durable.
 func (s *Server) do(ctx context.Context, request commandRequest, body engine.CommandBody) (engine.ConversationID, engine.Receipt, error) {
-	who := callerOf(ctx)
 	id, err := conversationID(request.GetConversationId())
 	if err != nil {
 		return id, engine.Receipt{}, err
 	}
-	cmd := engine.Command{Workspace: who.Workspace, By: who.party(), Epoch: request.GetExpectedEpoch(), Body: body}
-	if cmd.ID, err = commandID(request.GetCommandId()); err != nil {
+	cmd, err := command(ctx, request, body)
+	if err != nil {
 		return id, engine.Receipt{}, err
 	}
-	if cmd.Digest, err = digest(who.ID, request); err != nil {
-		return id, engine.Receipt{}, err
-	}
+	cmd.Epoch = request.GetExpectedEpoch()
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	receipt, err := s.options.Commands.Do(ctx, id, cmd)
@@ -46,6 +48,18 @@ func (s *Server) do(ctx context.Context, request commandRequest, body engine.Com
 		return id, engine.Receipt{}, fmt.Errorf("do command: %w", err)
 	}
 	return id, receipt, nil
+}
+
+// command is what the caller asks for by request.
+func command(ctx context.Context, request namedRequest, body engine.CommandBody) (engine.Command, error) {
+	who := callerOf(ctx)
+	cmd := engine.Command{Workspace: who.Workspace, By: who.party(), Body: body}
+	var err error
+	if cmd.ID, err = commandID(request.GetCommandId()); err != nil {
+		return cmd, err
+	}
+	cmd.Digest, err = digest(who.ID, request)
+	return cmd, err
 }
 
 // card is do for the commands that answer with the card alone.
@@ -80,10 +94,13 @@ const commandIDField = "command_id"
 
 // digest is what a retry must repeat: the procedure, which the request's type
 // names, who calls, and everything that the request says.
-func digest(by engine.AgentID, request commandRequest) (engine.Digest, error) {
-	payload := proto.Clone(request).ProtoReflect()
-	payload.Clear(payload.Descriptor().Fields().ByName(commandIDField))
-	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(payload.Interface())
+func digest(by engine.AgentID, request namedRequest) (engine.Digest, error) {
+	payload := request.ProtoReflect()
+	field := payload.Descriptor().Fields().ByName(commandIDField)
+	id := payload.Get(field)
+	payload.Clear(field) // the request is this call's own: cheaper than a clone
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
+	payload.Set(field, id)
 	if err != nil {
 		return engine.Digest{}, fmt.Errorf("marshal command for its digest: %w", err)
 	}
@@ -94,21 +111,6 @@ func digest(by engine.AgentID, request commandRequest) (engine.Digest, error) {
 	}
 	h.Write(encoded)
 	return engine.Digest(h.Sum(nil)[:len(engine.Digest{})]), nil
-}
-
-// SendMessage implements the service.
-func (s service) SendMessage(ctx context.Context, r *intervenev1.SendMessageRequest) (*intervenev1.SendMessageResponse, error) {
-	content := engine.Content{Kind: engine.ContentText, Text: r.GetText().GetBody()}
-	id, receipt, err := s.do(ctx, r, engine.SendMessage{Content: content})
-	if err != nil {
-		return nil, err
-	}
-	// It is durable already; should this read fail, a retry finds it again.
-	m, err := s.options.Conversations.Message(engine.MessageID{Conversation: id, Version: receipt.Version})
-	if err != nil {
-		return nil, fmt.Errorf("read the message sent: %w", err)
-	}
-	return &intervenev1.SendMessageResponse{Card: cardOf(&receipt.Card), Message: messageOf(m.ID, &m.Event, m.Delivery)}, nil
 }
 
 // RequestAgent implements the service.
@@ -171,11 +173,12 @@ func (s service) Resolve(ctx context.Context, r *intervenev1.ResolveRequest) (*i
 
 // MarkRead implements the service.
 func (s service) MarkRead(ctx context.Context, r *intervenev1.MarkReadRequest) (*intervenev1.MarkReadResponse, error) {
-	card, err := s.card(ctx, r, engine.MarkRead{})
+	_, receipt, err := s.do(ctx, r, engine.MarkRead{})
 	if err != nil {
 		return nil, err
 	}
-	return &intervenev1.MarkReadResponse{Card: card}, nil
+	s.tellRead(ctx, &receipt.Card)
+	return &intervenev1.MarkReadResponse{Card: cardOf(&receipt.Card)}, nil
 }
 
 // AddNote implements the service.

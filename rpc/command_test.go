@@ -333,11 +333,14 @@ func TestEveryCommandHasItsFields(t *testing.T) {
 		}
 		commands++
 		message := newRequest(t, method.Input().FullName())
+		if _, ok := message.(*intervenev1.StartConversationRequest); ok {
+			continue // there need be no conversation yet
+		}
 		if _, ok := message.(commandRequest); !ok {
 			t.Errorf("%v: got %T, want the fields of a command", method.FullName(), message)
 		}
 	}
-	if commands != 10 {
-		t.Errorf("got %d commands, want 10", commands)
+	if commands != 13 {
+		t.Errorf("got %d commands, want 13", commands)
 	}
 }

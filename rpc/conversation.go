@@ -35,7 +35,7 @@ func (s service) WatchConversation(ctx context.Context, r *intervenev1.WatchConv
 		return err
 	}
 	defer st.close()
-	c := &conversationStream{stream: st, id: id, after: r.GetAfterVersion()}
+	c := &conversationStream{stream: st, id: id, channel: card.Channel, after: r.GetAfterVersion()}
 	watch := func(ctx context.Context, update func(conversationUpdate) error) error {
 		return s.options.Boards.WatchConversation(ctx, st.who.Workspace, id, r.GetAfterVersion(),
 			func(card engine.Card, events []engine.Event) error { return update(conversationUpdate{card, events}) })
@@ -57,9 +57,13 @@ type conversationUpdate struct {
 // conversationStream is a stream of one conversation.
 type conversationStream struct {
 	*stream[intervenev1.WatchConversationResponse]
-	id engine.ConversationID
+	id      engine.ConversationID
+	channel engine.ChannelID
 	// after is the version of the newest event sent, card that of the newest card.
 	after, card uint64
+	// begun: an event was sent. What was before the first one may be gone, because
+	// its time of retention is over; what is between two is not.
+	begun bool
 }
 
 // update sends the card first to a caller that has none; later it follows its
@@ -108,10 +112,16 @@ func (c *conversationStream) frame(events []engine.Event) (*intervenev1.Events, 
 	frame := new(intervenev1.Events)
 	bytes := 0
 	for i := range events {
+		if !c.begun && events[i].Version > c.after {
+			c.begun, c.after = true, events[i].Version-1
+		}
 		if events[i].Version != c.after+1 {
 			return nil, nil, fmt.Errorf("events of conversation %v: got version %d, want %d", c.id, events[i].Version, c.after+1)
 		}
-		event := eventOf(c.id, &events[i])
+		event, err := c.server.event(c.channel, c.id, &events[i])
+		if err != nil {
+			return nil, nil, err
+		}
 		bytes += proto.Size(event)
 		if i > 0 && (i == maxFrameEvents || bytes > maxFrameBytes) {
 			return frame, events[i:], nil

@@ -87,12 +87,31 @@ func TestEventFrames(t *testing.T) {
 	})
 }
 
+// trimmed is a backend whose oldest events are gone.
+type trimmed struct{ *memory }
+
+func (b trimmed) WatchConversation(ctx context.Context, ws engine.WorkspaceID, id engine.ConversationID, after uint64, update func(engine.Card, []engine.Event) error) error {
+	return b.memory.WatchConversation(ctx, ws, id, max(after, 2), update)
+}
+
+// TestTrimmedHistory: a stream begins with what is still there.
+func TestTrimmedHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEdge(t, func(o *Options) { o.Boards = trimmed{o.Boards.(*memory)} })
+		c := readConversation(t, e.client(ashaToken), e.held(), 0)
+		c.next() // the card
+		if events := c.next().GetEvents().GetEvents(); len(events) == 0 || events[0].GetVersion() != 3 {
+			t.Errorf("got %v, want events from version 3 on", events)
+		}
+	})
+}
+
 // gap is a backend that leaves an event out.
 type gap struct{ *memory }
 
 func (g gap) WatchConversation(ctx context.Context, ws engine.WorkspaceID, id engine.ConversationID, after uint64, update func(engine.Card, []engine.Event) error) error {
 	return g.memory.WatchConversation(ctx, ws, id, after, func(card engine.Card, events []engine.Event) error {
-		return update(card, events[1:])
+		return update(card, append(events[:1:1], events[2:]...))
 	})
 }
 
@@ -101,7 +120,7 @@ func TestGapIsNotShown(t *testing.T) {
 	id := e.held()
 	stream, err := e.client(ashaToken).WatchConversation(t.Context(), &intervenev1.WatchConversationRequest{ConversationId: id.String()})
 	wantRefusal(t, streamError(stream, err), connect.CodeInternal, "INTERNAL")
-	if got := e.log.String(); !strings.Contains(got, "got version 2, want 1") {
+	if got := e.log.String(); !strings.Contains(got, "got version 3, want 2") {
 		t.Errorf("got log %q, want it to name the gap", got)
 	}
 }

@@ -98,21 +98,53 @@ func columnList(ws engine.WorkspaceID, column engine.Column) [][]byte {
 	return [][]byte{[]byte("column"), []byte(ws), {byte(column)}}
 }
 
-// A place in a conversation: the version of a message.
-const versionBytes = 8
+// A place that is a number: the version of a message, or a place in a list.
+const placeBytes = 8
 
-func (k cursorKey) versionToken(id engine.ConversationID, version uint64) string {
-	return k.pageToken(binary.BigEndian.AppendUint64(nil, version), messageList(id)...)
+func (k cursorKey) placeToken(place uint64, list ...[]byte) string {
+	return k.pageToken(binary.BigEndian.AppendUint64(nil, place), list...)
 }
 
-func (k cursorKey) version(token string, id engine.ConversationID) (uint64, bool) {
-	position, ok := k.position(token, versionBytes, messageList(id)...)
+func (k cursorKey) place(token string, list ...[]byte) (uint64, bool) {
+	position, ok := k.position(token, placeBytes, list...)
 	if !ok {
 		return 0, false
 	}
 	return binary.BigEndian.Uint64(position), true
 }
 
+func (k cursorKey) versionToken(id engine.ConversationID, version uint64) string {
+	return k.placeToken(version, messageList(id)...)
+}
+
+func (k cursorKey) version(token string, id engine.ConversationID) (uint64, bool) {
+	return k.place(token, messageList(id)...)
+}
+
 func messageList(id engine.ConversationID) [][]byte {
 	return [][]byte{[]byte("messages"), id[:]}
+}
+
+// A place among dead letters: when it died, then the message.
+const deadLetterBytes = 8 + len(engine.ConversationID{}) + 8
+
+func (k cursorKey) deadLetterToken(ws engine.WorkspaceID, l engine.DeadLetter) string {
+	position := binary.BigEndian.AppendUint64(nil, uint64(l.At))
+	position = append(position, l.Message.Conversation[:]...)
+	return k.pageToken(binary.BigEndian.AppendUint64(position, l.Message.Version), deadLetterList(ws)...)
+}
+
+func (k cursorKey) deadLetter(token string, ws engine.WorkspaceID) (engine.DeadLetter, bool) {
+	position, ok := k.position(token, deadLetterBytes, deadLetterList(ws)...)
+	if !ok {
+		return engine.DeadLetter{}, false
+	}
+	l := engine.DeadLetter{At: engine.Instant(binary.BigEndian.Uint64(position))}
+	l.Message.Conversation = engine.ConversationID(position[8:])
+	l.Message.Version = binary.BigEndian.Uint64(position[8+len(l.Message.Conversation):])
+	return l, true
+}
+
+func deadLetterList(ws engine.WorkspaceID) [][]byte {
+	return [][]byte{[]byte("dead letters"), []byte(ws)}
 }

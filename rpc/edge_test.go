@@ -28,7 +28,7 @@ const (
 	samToken   = "token-of-sam"   // supervisor of acme
 	adaToken   = "token-of-ada"   // administrator of acme
 	robotToken = "token-of-robot" // bot of acme
-	oliToken   = "token-of-oli"   // supervisor of other
+	oliToken   = "token-of-oli"   // administrator of other
 )
 
 func testTokens() []Token {
@@ -38,19 +38,21 @@ func testTokens() []Token {
 		{HashToken(benToken), Principal{"ben", "Ben", "acme", RoleAgent}},
 		{HashToken(adaToken), Principal{"ada", "Ada", "acme", RoleAdmin}},
 		{HashToken(robotToken), Principal{"robot", "Robot", "acme", RoleBot}},
-		{HashToken(oliToken), Principal{"oli", "Oli", "other", RoleSupervisor}},
+		{HashToken(oliToken), Principal{"oli", "Oli", "other", RoleAdmin}},
 	}
 }
 
 // edge is a whole server with its backend, reached through memory.
 type edge struct {
 	*memory
-	server *Server
-	http   *http.Server
-	tokens *Tokens
-	log    *logBuffer
-	pipes  *pipeListener
-	t      *testing.T
+	platform *platform
+	files    *files
+	server   *Server
+	http     *http.Server
+	tokens   *Tokens
+	log      *logBuffer
+	pipes    *pipeListener
+	t        *testing.T
 }
 
 func newEdge(t *testing.T, adjust ...func(*Options)) *edge {
@@ -59,9 +61,12 @@ func newEdge(t *testing.T, adjust ...func(*Options)) *edge {
 	if err != nil {
 		t.Fatalf("NewTokens: %v", err)
 	}
-	e := &edge{memory: newMemory(), tokens: tokens, log: new(logBuffer), pipes: newPipeListener(), t: t}
+	e := &edge{memory: newMemory(), platform: newPlatform(), files: newFiles(), tokens: tokens, log: new(logBuffer), pipes: newPipeListener(), t: t}
 	options := Options{
 		Commands: e.memory, Conversations: e.memory, Boards: e.memory, Tokens: tokens,
+		Starter: e.memory, References: e.memory, DeadLetters: e.memory,
+		Templates: e.platform, Receipts: e.platform, Media: e.files, ReadReceipts: true,
+		Channels:  map[engine.ChannelID]engine.WorkspaceID{"main": "acme", "others": "other"},
 		JournalID: [16]byte{1}, Ready: func() bool { return true }, Log: slog.New(slog.NewTextHandler(e.log, nil)),
 	}
 	for _, f := range adjust {
@@ -82,6 +87,7 @@ func newEdge(t *testing.T, adjust ...func(*Options)) *edge {
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("Serve: got %v, want %v", err, http.ErrServerClosed)
 		}
+		e.server.Close()
 	})
 	return e
 }

@@ -52,6 +52,10 @@ var answers = map[engine.Code]answer{
 	engine.CodeCommandReused: {connect.CodeAlreadyExists, "COMMAND_REUSED", "this command_id named another command before", 0},
 	engine.CodeOverloaded:    {connect.CodeResourceExhausted, "OVERLOADED", "too much waits already; nothing was done", overloadRetry},
 
+	engine.CodeOptedOut:      {connect.CodeFailedPrecondition, "OPTED_OUT", "the customer wants no marketing, and nothing says that this is none", 0},
+	engine.CodeBotMuted:      {connect.CodeFailedPrecondition, "BOT_MUTED", "somebody of the business wrote from elsewhere just now", 0},
+	engine.CodeNotResendable: {connect.CodeFailedPrecondition, "NOT_RESENDABLE", "the message is on its way, has arrived, or was sent again", 0},
+
 	engine.CodeConflict:       unavailable,
 	engine.CodeFenced:         unavailable,
 	engine.CodeUnknownOutcome: unavailable,

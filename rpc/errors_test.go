@@ -44,6 +44,9 @@ func TestEveryCodeIsAnswered(t *testing.T) {
 		engine.CodeUnavailable:    {connect.CodeUnavailable, "UNAVAILABLE", 0},
 		engine.CodeCorrupt:        {connect.CodeDataLoss, "CORRUPT", 0},
 		engine.CodeQuarantined:    {connect.CodeDataLoss, "QUARANTINED", 0},
+		engine.CodeOptedOut:       {connect.CodeFailedPrecondition, "OPTED_OUT", 0},
+		engine.CodeBotMuted:       {connect.CodeFailedPrecondition, "BOT_MUTED", 0},
+		engine.CodeNotResendable:  {connect.CodeFailedPrecondition, "NOT_RESENDABLE", 0},
 	}
 	for code := engine.Code(1); code.String() != "unknown"; code++ {
 		t.Run(code.String(), func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 
@@ -45,6 +46,34 @@ func (empty) WatchConversation(context.Context, engine.WorkspaceID, engine.Conve
 	return errNone
 }
 
+func (empty) Begin(context.Context, engine.Command) (engine.ConversationID, engine.Receipt, error) {
+	return engine.ConversationID{}, engine.Receipt{}, errNone
+}
+
+func (empty) ByExternal(engine.ChannelID, string) (engine.MessageID, bool, error) {
+	return engine.MessageID{}, false, nil
+}
+
+func (empty) DeadLetters(engine.WorkspaceID, engine.DeadLetter, int) ([]engine.DeadLetter, error) {
+	return nil, nil
+}
+
+func (empty) Templates(context.Context, engine.ChannelID) ([]engine.TemplateInfo, error) {
+	return nil, nil
+}
+
+func (empty) MarkRead(context.Context, engine.ChannelID, string, bool) error { return nil }
+
+func (empty) Open(engine.ConversationID, engine.BlobID) (io.ReadCloser, int64, error) {
+	return nil, 0, errNone
+}
+
+func (empty) Put(engine.ConversationID, io.Reader, int64, string) (engine.BlobID, int64, error) {
+	return "", 0, errNone
+}
+
+func (empty) Remove(engine.ConversationID) error { return nil }
+
 // A server is made of backends and of the tokens that may call it. Its HTTP
 // server drains it on the way down.
 func Example() {
@@ -57,13 +86,15 @@ func Example() {
 		return
 	}
 	edge, err := rpc.New(rpc.Options{
-		Commands: empty{}, Conversations: empty{}, Boards: empty{},
+		Commands: empty{}, Conversations: empty{}, Boards: empty{}, Starter: empty{}, References: empty{},
+		DeadLetters: empty{}, Templates: empty{}, Receipts: empty{}, Media: empty{},
 		Tokens: tokens, Ready: func() bool { return true },
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	defer edge.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)

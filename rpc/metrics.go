@@ -26,6 +26,10 @@ type metrics struct {
 	streamsEnded *prometheus.CounterVec
 	resets       *prometheus.CounterVec
 	goAways      *prometheus.CounterVec
+
+	mediaBytes        *prometheus.CounterVec
+	templateRefreshes *prometheus.CounterVec
+	receipts          *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -58,11 +62,23 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "intervene_rpc_stream_goaways_total",
 			Help: "Streams that were asked to reconnect, by procedure.",
 		}, []string{"procedure"}),
+		mediaBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_rpc_media_bytes_total",
+			Help: "Bytes of files that were sent to callers or taken from them, by procedure.",
+		}, []string{"procedure"}),
+		templateRefreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_rpc_template_refreshes_total",
+			Help: "Lists of templates that were asked of the platform, by outcome.",
+		}, []string{"outcome"}),
+		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_rpc_receipts_total",
+			Help: "Read receipts and typing indicators, by outcome; dropped ones found too many waiting.",
+		}, []string{"outcome"}),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.streamsOpen, m.streamsEnded, m.resets, m.goAways} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.streamsOpen, m.streamsEnded, m.resets, m.goAways, m.mediaBytes, m.templateRefreshes, m.receipts} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

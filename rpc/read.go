@@ -25,13 +25,14 @@ func pageSize[T int32 | uint32](asked T) int {
 	return int(min(asked, maxPageSize))
 }
 
-// visibleCard is the card of a conversation that the caller may know of.
+// visibleCard is the card of a conversation that the caller may know of. Of an
+// erased one nothing is left to know: it stands in no column, not even History.
 func (s *Server) visibleCard(ctx context.Context, id engine.ConversationID) (engine.Card, error) {
 	card, err := s.options.Conversations.Card(id)
 	if err != nil {
 		return engine.Card{}, fmt.Errorf("read card: %w", err)
 	}
-	if card.Workspace != callerOf(ctx).Workspace {
+	if card.Workspace != callerOf(ctx).Workspace || card.Column == 0 {
 		return engine.Card{}, &engine.Error{Code: engine.CodeNotFound}
 	}
 	return card, nil
@@ -94,7 +95,8 @@ func (s service) ListMessages(ctx context.Context, r *intervenev1.ListMessagesRe
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.visibleCard(ctx, id); err != nil {
+	card, err := s.visibleCard(ctx, id)
+	if err != nil {
 		return nil, err
 	}
 	var before uint64
@@ -110,10 +112,13 @@ func (s service) ListMessages(ctx context.Context, r *intervenev1.ListMessagesRe
 	if err != nil {
 		return nil, fmt.Errorf("read messages: %w", err)
 	}
+	wire, err := s.page(card.Channel, messages)
+	if err != nil {
+		return nil, err
+	}
 	page := new(intervenev1.ListMessagesResponse)
 	bytes := 0
-	for i := range messages {
-		m := messageOf(messages[i].ID, &messages[i].Event, messages[i].Delivery)
+	for i, m := range wire {
 		if bytes += proto.Size(m); i == size || (i > 0 && bytes > maxPageBytes) {
 			page.NextPageToken = s.cursors.versionToken(id, messages[i-1].ID.Version)
 			break

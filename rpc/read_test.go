@@ -274,8 +274,8 @@ func TestWorkspacesAreApart(t *testing.T) {
 			}
 		})
 	}
-	if tested != 13 {
-		t.Errorf("got %d procedures that name a conversation, want 13", tested)
+	if tested != 16 {
+		t.Errorf("got %d procedures that name a conversation, want 16", tested)
 	}
 
 	board := e.client(oliToken)
@@ -299,7 +299,7 @@ func TestWorkspacesAreApart(t *testing.T) {
 // fill gives a request the fields without which it would be refused for its form.
 func fill(request proto.Message, id string) {
 	m := request.ProtoReflect()
-	values := map[protoreflect.Name]string{"conversation_id": id, "command_id": newCommandID(), "body": "x", "to_agent_id": "oli"}
+	values := map[protoreflect.Name]string{"conversation_id": id, "command_id": newCommandID(), "body": "x", "to_agent_id": "oli", "message_id": id + ".1"}
 	for name, value := range values {
 		if field := m.Descriptor().Fields().ByName(name); field != nil {
 			m.Set(field, protoreflect.ValueOfString(value))

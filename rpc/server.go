@@ -11,7 +11,7 @@ package rpc
 
 import (
 	"crypto/rand"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
 
@@ -39,6 +40,16 @@ type Options struct {
 	Commands      Commands
 	Conversations Conversations
 	Boards        Boards
+	Starter       Starter
+	References    References
+	DeadLetters   DeadLetters
+	Templates     Templates
+	Receipts      Receipts
+	Media         Media
+	// Channels are all that there are, with whose they are.
+	Channels map[engine.ChannelID]engine.WorkspaceID
+	// ReadReceipts lets MarkRead tell the customer's platform, too.
+	ReadReceipts bool
 	// Tokens says who may call; its owner replaces it when the configuration changes.
 	Tokens *Tokens
 	// JournalID is the journal's identity: what clients resume from is bound to it.
@@ -56,6 +67,32 @@ type Options struct {
 	Metrics prometheus.Registerer
 }
 
+// complete names the first thing that is required and missing.
+func (o *Options) complete() error {
+	required := []struct {
+		name    string
+		missing bool
+	}{
+		{"Commands", o.Commands == nil},
+		{"Conversations", o.Conversations == nil},
+		{"Boards", o.Boards == nil},
+		{"Starter", o.Starter == nil},
+		{"References", o.References == nil},
+		{"DeadLetters", o.DeadLetters == nil},
+		{"Templates", o.Templates == nil},
+		{"Receipts", o.Receipts == nil},
+		{"Media", o.Media == nil},
+		{"Tokens", o.Tokens == nil},
+		{"Ready", o.Ready == nil},
+	}
+	for _, r := range required {
+		if r.missing {
+			return fmt.Errorf("new Connect edge: %s is required", r.name)
+		}
+	}
+	return nil
+}
+
 // Server is the Connect edge of one process. It is safe for concurrent use.
 type Server struct {
 	options Options
@@ -64,7 +101,10 @@ type Server struct {
 	metrics *metrics
 	cursors cursorKey
 	streams *streamLimiter
-	handler http.Handler
+	// templates are what Templates last said.
+	templates *templateCache
+	receipts  *receipts
+	handler   http.Handler
 
 	drain    sync.Once
 	draining chan struct{} // closed by Drain
@@ -75,10 +115,10 @@ type service struct{ *Server }
 
 var _ intervenev1connect.LiveChatServiceHandler = service{}
 
-// New makes an edge. It starts nothing.
+// New makes an edge. It starts nothing; whoever makes one closes it.
 func New(options Options) (*Server, error) {
-	if options.Commands == nil || options.Conversations == nil || options.Boards == nil || options.Tokens == nil || options.Ready == nil {
-		return nil, errors.New("new Connect edge: Commands, Conversations, Boards, Tokens and Ready are required")
+	if err := options.complete(); err != nil {
+		return nil, err
 	}
 	if options.MaxStreams == 0 {
 		options.MaxStreams = DefaultMaxStreams
@@ -98,13 +138,15 @@ func New(options Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		options:  options,
-		id:       rand.Text(),
-		log:      options.Log,
-		metrics:  m,
-		cursors:  newCursorKey(options.JournalID),
-		streams:  newStreamLimiter(options.MaxStreams, options.MaxStreamsEach),
-		draining: make(chan struct{}),
+		options:   options,
+		id:        rand.Text(),
+		log:       options.Log,
+		metrics:   m,
+		cursors:   newCursorKey(options.JournalID),
+		streams:   newStreamLimiter(options.MaxStreams, options.MaxStreamsEach),
+		templates: newTemplateCache(options.Templates, m),
+		receipts:  newReceipts(options.Receipts, options.Log, m),
+		draining:  make(chan struct{}),
 	}
 	s.handler = http.NewCrossOriginProtection().Handler(s.withCall(s.procedures(rules)))
 	return s, nil
@@ -118,6 +160,10 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Drain asks every stream to go away and come back; new ones are asked at once.
 // Unary calls go on. Register it with http.Server.RegisterOnShutdown.
 func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+// Close gives up the receipts that are still on their way, and waits for their
+// end. Calls that come later send none. Close it once nothing calls any more.
+func (s *Server) Close() { s.receipts.close() }
 
 func (s *Server) isDraining() bool {
 	select {
@@ -148,5 +194,7 @@ func (s *Server) procedures(rules validation) http.Handler {
 	reflector := grpcreflect.NewStaticReflector(intervenev1connect.LiveChatServiceName, grpc_health_v1.Health_ServiceDesc.ServiceName)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, open...))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, open...))
+	mux.Handle("GET "+mediaDownload, s.transfer(mediaDownload, s.sendMedia))
+	mux.Handle("POST "+mediaUpload, s.transfer(mediaUpload, s.receiveMedia))
 	return mux
 }

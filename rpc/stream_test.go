@@ -436,6 +436,33 @@ func TestSlowRequest(t *testing.T) {
 	})
 }
 
+// TestSlowRequestOverHTTP2: the same for one stream of a connection, which goes on.
+func TestSlowRequestOverHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEdge(t)
+		body, rest := io.Pipe()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, edgeURL+intervenev1connect.LiveChatServiceListAgentsProcedure, body)
+		if err != nil {
+			t.Fatalf("make request: %v", err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		start := time.Now()
+		response, err := e.as(ashaToken).Do(request)
+		if err == nil {
+			err = errors.Join(response.Body.Close(), fmt.Errorf("status %d", response.StatusCode))
+		}
+		if got := time.Since(start); got != requestTimeout {
+			t.Errorf("got %v after %v, want the end after %v", err, got, requestTimeout)
+		}
+		if err := rest.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		if _, err := e.client(ashaToken).ListAgents(t.Context(), &intervenev1.ListAgentsRequest{}); err != nil {
+			t.Errorf("the next request: got error %v, want none", err)
+		}
+	})
+}
+
 // TestReflectionIsBounded: a stream that needs no token lasts no longer than a request.
 func TestReflectionIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

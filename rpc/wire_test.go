@@ -26,6 +26,9 @@ func TestEnumsMap(t *testing.T) {
 		{"CAUSE_", func(i int) fmt.Stringer { return engine.Cause(i) }, intervenev1.Cause(0).Descriptor()},
 		{"PARTY_KIND_", func(i int) fmt.Stringer { return engine.PartyKind(i) }, intervenev1.PartyKind(0).Descriptor()},
 		{"DELIVERY_", func(i int) fmt.Stringer { return engine.DeliveryState(i) }, intervenev1.Delivery(0).Descriptor()},
+		{"MEDIA_STATE_", func(i int) fmt.Stringer { return engine.MediaState(i) }, intervenev1.MediaState(0).Descriptor()},
+		{"CONSENT_", func(i int) fmt.Stringer { return engine.Consent(i) }, intervenev1.Consent(0).Descriptor()},
+		{"AMENDMENT_KIND_", func(i int) fmt.Stringer { return engine.Amendment(i) }, intervenev1.AmendmentKind(0).Descriptor()},
 		{"ROLE_", func(i int) fmt.Stringer { return unprefixed(Role(i)) }, intervenev1.Role(0).Descriptor()},
 	}
 	for _, tt := range tests {
@@ -64,7 +67,7 @@ func TestEventsMap(t *testing.T) {
 		want protoreflect.Name
 	}{
 		engine.KindOpened:          {engine.Opened{}, "other"},
-		engine.KindContactChanged:  {engine.ContactChanged{}, "other"},
+		engine.KindContactChanged:  {engine.ContactChanged{}, "contact_change"},
 		engine.KindMessageReceived: {engine.MessageReceived{Content: text}, "message"},
 		engine.KindMessageQueued:   {engine.MessageQueued{Content: text}, "message"},
 		engine.KindDeliveryChanged: {engine.DeliveryChanged{}, "delivery_change"},
@@ -77,6 +80,13 @@ func TestEventsMap(t *testing.T) {
 		engine.KindWindowLapsed:    {engine.WindowLapsed{}, "other"},
 		engine.KindTimerArmed:      {engine.TimerArmed{}, "other"},
 		engine.KindNoted:           {engine.Noted{}, "other"},
+		engine.KindAmended:         {engine.Amended{}, "amendment"},
+		engine.KindEchoReceived:    {engine.EchoReceived{Content: text}, "message"},
+		engine.KindContactLinked:   {engine.ContactLinked{}, "contact_link"},
+		engine.KindConsentChanged:  {engine.ConsentChanged{}, "consent_change"},
+		engine.KindMediaChanged:    {engine.MediaChanged{}, "media_change"},
+		engine.KindTrimmed:         {engine.Trimmed{}, "trim"},
+		engine.KindErased:          {engine.Erased{}, "erasure"},
 	}
 	for kind := engine.EventKind(1); kind.String() != "unknown"; kind++ {
 		tt, ok := tests[kind]
@@ -84,7 +94,7 @@ func TestEventsMap(t *testing.T) {
 			t.Errorf("got no body of kind %v in this test, want one", kind)
 			continue
 		}
-		wire := eventOf(id, &engine.Event{Version: 3, At: 4, By: engine.Party{Kind: engine.Engine}, Body: tt.body})
+		wire := eventOf(id, &engine.Event{Version: 3, At: 4, By: engine.Party{Kind: engine.Engine}, Body: tt.body}, "")
 		m := wire.ProtoReflect()
 		field := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
 		if field == nil || field.Name() != tt.want {
@@ -96,37 +106,6 @@ func TestEventsMap(t *testing.T) {
 	}
 }
 
-func TestContentsMap(t *testing.T) {
-	tests := map[engine.ContentKind]struct {
-		content engine.Content
-		want    *intervenev1.Content
-	}{
-		engine.ContentText: {
-			engine.Content{Text: "hi"},
-			&intervenev1.Content{Kind: &intervenev1.Content_Text{Text: &intervenev1.Text{Body: "hi"}}},
-		},
-		engine.ContentButtonReply: {
-			engine.Content{Text: "Yes", Payload: "y"},
-			&intervenev1.Content{Kind: &intervenev1.Content_ButtonReply{ButtonReply: &intervenev1.ButtonReply{Id: "y", Title: "Yes"}}},
-		},
-		engine.ContentUnsupported: {
-			engine.Content{Text: "hologram", Raw: "{}"},
-			&intervenev1.Content{Kind: &intervenev1.Content_Unsupported{Unsupported: &intervenev1.Unsupported{Type: "hologram", RawJson: "{}"}}},
-		},
-	}
-	for kind := engine.ContentKind(1); kind.String() != "unknown"; kind++ {
-		tt, ok := tests[kind]
-		if !ok {
-			t.Errorf("got no content of kind %v in this test, want one", kind)
-			continue
-		}
-		tt.content.Kind = kind
-		if diff := cmp.Diff(tt.want, contentOf(tt.content), protocmp.Transform()); diff != "" {
-			t.Errorf("%v: got a difference (-want +got):\n%s", kind, diff)
-		}
-	}
-}
-
 // TestCardMaps fills every field of a card: the wire's must all be set from it.
 func TestCardMaps(t *testing.T) {
 	id := engine.NewConversationID(1, [14]byte{7})
@@ -134,6 +113,7 @@ func TestCardMaps(t *testing.T) {
 		Conversation: id, Workspace: "acme", Channel: "main", Version: 9, Column: engine.Intervened, Epoch: 2, Holder: "asha",
 		Contact: engine.Contact{Name: "Nia", WaID: "15550100", UserID: "u"}, Preview: "hello", Unread: 3, Tags: []string{"vip"},
 		Cause: engine.CauseIntervened, Reason: "refund", RequestedAt: 1000, Since: 2000, LastActivity: 3000, WindowExpiresAt: 4000,
+		OptedOut: true, MutedUntil: 5000, Linked: []engine.ConversationID{engine.NewConversationID(1, [14]byte{8})},
 	}
 	want := &intervenev1.Card{
 		ConversationId: id.String(), ChannelId: "main", Version: 9, Column: intervenev1.Column_COLUMN_INTERVENED, Epoch: 2, HolderAgentId: "asha",
@@ -141,6 +121,7 @@ func TestCardMaps(t *testing.T) {
 		Cause: intervenev1.Cause_CAUSE_INTERVENED, RequestReason: "refund",
 		RequestedAt: &timestamppb.Timestamp{Seconds: 1}, Since: &timestamppb.Timestamp{Seconds: 2},
 		LastActivityAt: &timestamppb.Timestamp{Seconds: 3}, WindowExpiresAt: &timestamppb.Timestamp{Seconds: 4},
+		OptedOut: true, MutedUntil: &timestamppb.Timestamp{Seconds: 5}, LinkedConversationIds: []string{card.Linked[0].String()},
 	}
 	got := cardOf(&card)
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
@@ -151,29 +132,5 @@ func TestCardMaps(t *testing.T) {
 		if !got.ProtoReflect().Has(fields.Get(i)) {
 			t.Errorf("got no %s, want every field of the wire's card set", fields.Get(i).Name())
 		}
-	}
-}
-
-func TestMessageMaps(t *testing.T) {
-	id := engine.MessageID{Conversation: engine.NewConversationID(1, [14]byte{7}), Version: 5}
-	queued := &engine.Event{
-		Version: 5, At: 1000, By: engine.Party{Kind: engine.Agent, ID: "asha"},
-		Body: engine.MessageQueued{Content: engine.Content{Kind: engine.ContentText, Text: "hi"}},
-	}
-	want := &intervenev1.Message{
-		MessageId: id.String(), ConversationId: id.Conversation.String(), Version: 5,
-		Author:  &intervenev1.Party{Kind: intervenev1.PartyKind_PARTY_KIND_AGENT, Id: "asha"},
-		Content: &intervenev1.Content{Kind: &intervenev1.Content_Text{Text: &intervenev1.Text{Body: "hi"}}},
-		At:      &timestamppb.Timestamp{Seconds: 1}, Delivery: intervenev1.Delivery_DELIVERY_REJECTED, ErrorCode: 131047,
-	}
-	got := messageOf(id, queued, engine.Delivery{State: engine.Rejected, Error: 131047})
-	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
-		t.Errorf("rejected: got a difference (-want +got):\n%s", diff)
-	}
-	if got := messageOf(id, queued, engine.Delivery{State: engine.Queued, Error: 500}); got.GetErrorCode() != 0 {
-		t.Errorf("queued again: got error code %d, want 0", got.GetErrorCode())
-	}
-	if got := messageOf(id, &engine.Event{Body: engine.Noted{}}, engine.Delivery{}); got != nil {
-		t.Errorf("no message: got %v, want nil", got)
 	}
 }

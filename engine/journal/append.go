@@ -19,23 +19,17 @@ import (
 // Expected is a version that was acknowledged or loaded: appends to one
 // conversation that do not wait for each other conflict.
 func (j *Journal) Append(a engine.Append) (engine.Change, error) {
-	if err := j.enter(); err != nil {
-		return engine.Change{}, j.metrics.appended(err)
-	}
-	defer j.leave()
 	if j.full.Load() {
 		err := engine.Errorf(engine.CodeFull, "less than %d MB are free", appendReserve>>20)
 		return engine.Change{}, j.metrics.appended(err)
 	}
 	r, _ := j.requests.Get().(*request)
-	if err := j.submit(r, &a); err != nil {
+	r.append = a
+	if err := j.submit(r); err != nil {
 		j.recycle(r)
 		return engine.Change{}, j.metrics.appended(err)
 	}
-	select {
-	case <-r.done:
-	case <-j.dead:
-		// r may still be used by whoever fails to write it.
+	if !<-r.done {
 		err := engine.Errorf(engine.CodeUnknownOutcome, "the journal ended")
 		return engine.Change{}, j.metrics.appended(err)
 	}
@@ -48,14 +42,19 @@ func (j *Journal) Append(a engine.Append) (engine.Change, error) {
 	return change, j.metrics.appended(nil)
 }
 
-// submit makes a's rows, on its caller's time, and queues them.
-func (j *Journal) submit(r *request, a *engine.Append) error {
+// submit makes r's rows, on its caller's time, and queues them.
+func (j *Journal) submit(r *request) error {
+	if err := j.enter(); err != nil {
+		return err
+	}
+	defer j.leave()
+	a := &r.append
 	r.shard = j.shard
 	if err := r.check(a); err != nil {
 		return err
 	}
-	head := headOf{journal: j, conversation: a.Conversation, expected: a.Expected}
-	if err := r.derive(a, head.prior); err != nil {
+	r.stored = headOf{journal: j, conversation: a.Conversation, expected: a.Expected}
+	if err := r.derive(a, r.stored.prior); err != nil {
 		return err
 	}
 	r.at = now()
@@ -65,7 +64,7 @@ func (j *Journal) submit(r *request, a *engine.Append) error {
 // recycle keeps r's buffers for another append.
 func (j *Journal) recycle(r *request) {
 	r.reset()
-	r.offset, r.err = 0, nil
+	r.append, r.offset, r.err = engine.Append{}, 0, nil
 	if cap(r.buf) > maxRecycledBytes {
 		r.buf = nil
 	}
@@ -82,12 +81,25 @@ type headOf struct {
 // prior is how far a send had come at the expected version. The version is
 // read first: if the conversation moves on after that, the append fails.
 func (h headOf) prior(send uint64) (engine.Delivery, error) {
-	at, found, err := h.journal.head(h.conversation)
-	if err != nil {
+	if _, err := h.check(); err != nil {
 		return engine.Delivery{}, err
 	}
-	if !found || at.version != h.expected {
-		return engine.Delivery{}, engine.ConflictError(engine.ConversationID{}, false)
-	}
 	return h.journal.readDelivery(engine.MessageID{Conversation: h.conversation, Version: send})
+}
+
+// amendments are what the customer had made of a message.
+func (h headOf) amendments(target digest) (engine.Amendments, error) {
+	if _, err := h.check(); err != nil {
+		return engine.Amendments{}, err
+	}
+	return readAmendments(h.journal.db, h.conversation, target)
+}
+
+// check refuses an append that does not follow on what is there.
+func (h headOf) check() (head, error) {
+	at, found, err := h.journal.head(h.conversation)
+	if err == nil && (!found || at.version != h.expected) {
+		err = engine.ConflictError(engine.ConversationID{}, false)
+	}
+	return at, err
 }

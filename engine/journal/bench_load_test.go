@@ -22,7 +22,7 @@ const (
 	reply    = "an answer of the usual length, about an order"
 )
 
-// chat makes a conversation's appends without a journal.
+// chat makes a conversation's commands and what they lead to, without a journal.
 type chat struct {
 	journaltest.Writer
 	step    int
@@ -32,6 +32,12 @@ type chat struct {
 
 // next is the chat's next append.
 func (c *chat) next(b *testing.B) engine.Append {
+	a, _ := c.give(b)
+	return a
+}
+
+// give is the chat's next command, and the append that it leads to.
+func (c *chat) give(b *testing.B) (engine.Append, command) {
 	cmd := engine.Command{Workspace: c.Workspace, By: journaltest.Engine}
 	var send engine.Send
 	if len(c.Conversation.Sends) > 0 {
@@ -63,7 +69,7 @@ func (c *chat) next(b *testing.B) engine.Append {
 	}
 	c.know(&a)
 	c.Conversation, c.Now, c.step = *a.After, c.Now.Add(time.Second), c.step+1
-	return a
+	return a, command{Command: cmd, to: a.Conversation}
 }
 
 // know tells a of the newest send what a conversation in memory knows.
@@ -115,21 +121,32 @@ func conversationOf(n int) engine.ConversationID {
 	return engine.NewConversationID(journaltest.Shard, [14]byte(sum[:14]))
 }
 
-// next makes n appends, one of each chat in turn.
-func (l *load) next(b *testing.B, n int) [][]engine.Append {
+// now sets the clock of all chats.
+func (l *load) now(now engine.Instant) {
+	for _, chats := range l.chats {
+		for _, c := range chats {
+			c.Now = now
+		}
+	}
+}
+
+// next makes n appends, one of each chat in turn, and the commands that lead to
+// them.
+func (l *load) next(b *testing.B, n int) ([][]engine.Append, [][]command) {
 	b.Helper()
-	dealt := make([][]engine.Append, len(l.chats))
+	dealt, given := make([][]engine.Append, len(l.chats)), make([][]command, len(l.chats))
 	var wg sync.WaitGroup
 	for w, chats := range l.chats {
 		wg.Go(func() {
 			for range share(n, len(l.chats), w) {
-				dealt[w] = append(dealt[w], chats[l.turn[w]%len(chats)].next(b))
+				a, cmd := chats[l.turn[w]%len(chats)].give(b)
+				dealt[w], given[w] = append(dealt[w], a), append(given[w], cmd)
 				l.turn[w]++
 			}
 		})
 	}
 	wg.Wait()
-	return dealt
+	return dealt, given
 }
 
 // share is what of n the part'th of parts does.

@@ -23,7 +23,8 @@ func BenchmarkOpen(b *testing.B) {
 	load := newLoad(maxBatchAppends, storedConversations)
 	for done := 0; done < storedConversations; {
 		n := min(sliceOf(maxBatchAppends), storedConversations-done)
-		appendAll(b, j, load.next(b, n))
+		dealt, _ := load.next(b, n)
+		appendAll(b, j, dealt)
 		done += n
 	}
 	crashed := filepath.Join(b.TempDir(), "crashed")

@@ -14,69 +14,50 @@ import (
 )
 
 // BenchmarkCommand compares durable commands, through router, conversation and
-// journal, with Pebble alone, which is fed the keys and bytes that these very
-// commands made. The rest is as in BenchmarkAppend. No courier, bot or board
-// runs: the benchmark gives their commands itself.
+// journal, with Pebble alone, which is fed the keys and bytes that these commands
+// make: a chat works out beside the engine what each leads to. That, and the
+// commands, are made while no clock runs. The rest is as in BenchmarkAppend. No
+// courier, bot or board runs: the benchmark gives their commands itself.
 //
 //	go test -run '^$' -bench Command -benchtime 10s ./engine/journal
 func BenchmarkCommand(b *testing.B) {
 	eachLoad(b, func(b *testing.B, inFlight, hot int) {
 		j := benchmarkJournal(b)
 		base := newBase(b)
-		recorder := newRecorder(j, inFlight, hot)
-		router := actors.NewRouter(actors.RouterOptions{Store: recorder})
+		router := actors.NewRouter(actors.RouterOptions{Store: j})
 		b.Cleanup(router.Stop)
-		load := newCommands(router, inFlight, hot)
+		load := newLoad(inFlight, hot)
 		slice := func(n int, subject, pebble *meter) {
-			recorder.room(n)
-			subject.time(n, func() { load.run(b, n) })
-			rows := base.encode(b, recorder.take())
+			load.now(engine.InstantOf(time.Now()))
+			dealt, given := load.next(b, n)
+			rows := base.encode(b, dealt)
+			subject.time(n, func() { give(b, router, given) })
 			pebble.time(n, func() { base.write(rows) })
 		}
-		compare(b, j, inFlight, hot, slice)
+		compare(b, j, base, inFlight, hot, slice)
 	})
 }
 
-// recorder is a journal that remembers what was appended.
-type recorder struct {
-	*Journal
-	// worker is whose conversation it is. Nobody writes to it; of dealt each
-	// worker's part is guarded by its lock.
-	worker map[engine.ConversationID]int
-	locks  []sync.Mutex
-	dealt  [][]engine.Append
+// command is one for a conversation.
+type command struct {
+	engine.Command
+	to engine.ConversationID
 }
 
-func newRecorder(j *Journal, inFlight, hot int) *recorder {
-	r := &recorder{
-		Journal: j, worker: make(map[engine.ConversationID]int, hot),
-		locks: make([]sync.Mutex, inFlight), dealt: make([][]engine.Append, inFlight),
+// give gives each worker's commands in their order, all workers at once.
+func give(b *testing.B, router *actors.Router, dealt [][]command) {
+	var wg sync.WaitGroup
+	for _, commands := range dealt {
+		wg.Go(func() {
+			for i := range commands {
+				if _, err := router.Do(context.Background(), commands[i].to, commands[i].Command); err != nil {
+					b.Errorf("command: got error %v, want none", err)
+					return
+				}
+			}
+		})
 	}
-	for id := range hot {
-		r.worker[conversationOf(id)] = id % inFlight
-	}
-	return r
-}
-
-func (r *recorder) Append(a engine.Append) (engine.Change, error) {
-	w := r.worker[a.Conversation]
-	r.locks[w].Lock()
-	r.dealt[w] = append(r.dealt[w], a)
-	r.dealt[w][len(r.dealt[w])-1].Known = nil // only valid until it is answered
-	r.locks[w].Unlock()
-	return r.Journal.Append(a)
-}
-
-// take is what was appended since there was room made.
-func (r *recorder) take() [][]engine.Append {
-	return r.dealt
-}
-
-// room forgets what was appended, and makes room for n appends.
-func (r *recorder) room(n int) {
-	for w := range r.dealt {
-		r.dealt[w] = make([]engine.Append, 0, share(n, len(r.dealt), w))
-	}
+	wg.Wait()
 }
 
 // commands give each conversation the steps of a chat, as its customer, its bot

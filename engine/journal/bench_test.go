@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal/journaltest"
 )
@@ -29,12 +31,12 @@ func BenchmarkAppend(b *testing.B) {
 		base := newBase(b)
 		load := newLoad(inFlight, hot)
 		slice := func(n int, subject, pebble *meter) {
-			dealt := load.next(b, n)
+			dealt, _ := load.next(b, n)
 			rows := base.encode(b, dealt)
 			subject.time(n, func() { appendAll(b, j, dealt) })
 			pebble.time(n, func() { base.write(rows) })
 		}
-		compare(b, j, inFlight, hot, slice)
+		compare(b, j, base, inFlight, hot, slice)
 	})
 }
 
@@ -60,17 +62,17 @@ func sliceOf(inFlight int) int {
 
 // compare opens every conversation with one chat, then lets subject and Pebble
 // take turns until the benchmark's time is over.
-func compare(b *testing.B, j *Journal, inFlight, hot int, slice func(n int, subject, pebble *meter)) {
+func compare(b *testing.B, j *Journal, base *base, inFlight, hot int, slice func(n int, subject, pebble *meter)) {
 	n := sliceOf(inFlight)
 	var opening, subject, pebble meter
 	for done := 0; done < hot*chatSteps; done += n {
 		slice(n, &opening, &opening)
 	}
-	before := walOf(j)
+	before, beforeBase := walOf(j.db), walOf(base.db)
 	for b.Loop() {
 		slice(n, &subject, &pebble)
 	}
-	after := walOf(j)
+	after, afterBase := walOf(j.db), walOf(base.db)
 	b.ReportMetric(0, "ns/op") // an operation is a slice of both: it says nothing
 	b.ReportMetric(subject.rate(), "commands/s")
 	b.ReportMetric(pebble.rate(), "pebble/s")
@@ -80,7 +82,9 @@ func compare(b *testing.B, j *Journal, inFlight, hot int, slice func(n int, subj
 	b.ReportMetric(float64(subject.allocs)/float64(subject.count), "allocs")
 	b.ReportMetric(float64(subject.bytes)/float64(subject.count), "B")
 	b.ReportMetric(float64(subject.count)/float64(after.syncs-before.syncs), "commands/fsync")
+	b.ReportMetric(float64(pebble.count)/float64(afterBase.syncs-beforeBase.syncs), "pebble-commands/fsync")
 	b.ReportMetric(float64(after.written-before.written)/float64(subject.count), "wal-B")
+	b.ReportMetric(float64(afterBase.written-beforeBase.written)/float64(pebble.count), "pebble-wal-B")
 }
 
 // meter adds up the slices of one side.
@@ -117,11 +121,11 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// wal is what a journal has written and synced.
+// wal is what a store has written and synced.
 type wal struct{ written, syncs uint64 }
 
-func walOf(j *Journal) wal {
-	m := j.db.Metrics()
+func walOf(db *pebble.DB) wal {
+	m := db.Metrics()
 	return wal{written: m.WAL.BytesWritten, syncs: sampleCount(m.LogWriter.FsyncLatency)}
 }
 

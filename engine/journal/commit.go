@@ -41,43 +41,44 @@ func (j *Journal) commit() {
 		Journal: j, offset: j.assigned.Load(), versions: newVersions(),
 		claimed: make(map[digest]engine.ConversationID),
 	}
-	var taken, room []*request
 	for {
-		var ok bool
-		if taken, ok = j.queue.take(room); !ok {
+		b, ok := c.batch()
+		if !ok {
 			return
 		}
-		for rest := taken; len(rest) > 0; {
-			n := batchLength(rest)
-			if !c.commitBatch(rest[:n]) {
-				return
-			}
-			rest = rest[n:]
+		if !c.underway.begin(b) {
+			b.abandon()
+			return
 		}
-		clear(taken)
-		room = taken[:0]
+		if !c.commitBatch(b) {
+			return
+		}
 	}
 }
 
-// batchLength is how many of the queued go into the next batch.
-func batchLength(queued []*request) int {
-	size := 0
-	for i, r := range queued {
-		size += len(r.buf)
-		if i == maxBatchAppends || (i > 0 && size > maxBatchBytes) {
-			return i
-		}
-	}
-	return len(queued)
+// batch takes the next one from the queue; false says that the queue is closed
+// and empty.
+func (j *Journal) batch() (*batch, bool) {
+	b, _ := j.batches.Get().(*batch)
+	var ok bool
+	b.requests, ok = j.queue.take(b.requests[:0])
+	b.changes = slices.Grow(b.changes[:0], len(b.requests))
+	b.pebble, b.began = nil, now()
+	return b, ok
 }
 
-// commitBatch checks, orders and applies requests, and passes them on. Those
-// that are refused go the same way, so that nobody is told of a conflict with
-// something that is not durable. It answers false when the journal died.
-func (c *committer) commitBatch(requests []*request) bool {
-	b := c.batch(requests)
-	c.watch.begin(requests[0].at)
-	c.metrics.batchSize.Observe(float64(len(requests)))
+// abandon answers that the journal died.
+func (b *batch) abandon() {
+	for _, r := range b.requests {
+		r.done <- false
+	}
+}
+
+// commitBatch checks, orders and applies b, and passes it on. What of it is
+// refused goes the same way, so that nobody is told of a conflict with something
+// that is not durable. It answers false when the journal died.
+func (c *committer) commitBatch(b *batch) bool {
+	c.metrics.batchSize.Observe(float64(len(b.requests)))
 	clear(c.claimed)
 	for _, r := range b.requests {
 		if r.err = c.admit(r); r.err != nil {
@@ -101,21 +102,13 @@ func (c *committer) commitBatch(requests []*request) bool {
 	return true
 }
 
-func (j *Journal) batch(requests []*request) *batch {
-	b, _ := j.batches.Get().(*batch)
-	b.requests = append(b.requests[:0], requests...)
-	b.changes = slices.Grow(b.changes[:0], len(requests))
-	b.pebble, b.began = nil, now()
-	return b
-}
-
 // apply makes b visible and starts its fsync.
 func (c *committer) apply(b *batch) error {
 	size := 0
 	for _, r := range b.requests {
 		size += len(r.buf)
 	}
-	b.pebble = c.db.NewBatchWithSize(size + size/8)
+	b.pebble = c.db.NewBatchWithSize(size+size/8, pebble.WithMaxRetainedSizeBytes(2*maxBatchBytes))
 	for g := range groupCount {
 		for _, r := range b.requests {
 			if r.err != nil {

@@ -274,7 +274,7 @@ func read(t *testing.T, fs vfs.FS, ids []engine.ConversationID) (c contents, err
 		return contents{}, err
 	}
 	for _, kind := range engine.DueKinds {
-		due, err := j.Due(kind, journaltest.Start.Add(90*day), 1000)
+		due, err := j.Due(kind, engine.DueItem{}, journaltest.Start.Add(90*day), 1000)
 		if err != nil {
 			return contents{}, err
 		}

@@ -112,19 +112,28 @@ func bodyOf(m *record.Event) engine.Body {
 			Workspace: engine.WorkspaceID(o.GetWorkspace()), Channel: engine.ChannelID(o.GetChannel()), Contact: contactOf(o.GetContact()),
 		}
 	case *record.Event_ContactChanged:
-		return engine.ContactChanged{Contact: contactOf(b.ContactChanged.GetContact())}
+		c := b.ContactChanged
+		return engine.ContactChanged{
+			Contact: contactOf(c.GetContact()), External: c.GetExternal(), SentAt: engine.Instant(c.GetSentAt()),
+		}
 	case *record.Event_MessageReceived:
 		r := b.MessageReceived
 		return engine.MessageReceived{
 			External: r.GetExternal(), SentAt: engine.Instant(r.GetSentAt()), Content: contentOf(r.GetContent()), ReplyTo: r.GetReplyTo(),
+			Context: messageContextOf(r.GetContext()),
 		}
 	case *record.Event_MessageQueued:
-		return engine.MessageQueued{Content: contentOf(b.MessageQueued.GetContent()), Epoch: b.MessageQueued.GetEpoch()}
+		q := b.MessageQueued
+		return engine.MessageQueued{
+			Content: contentOf(q.GetContent()), Epoch: q.GetEpoch(), ReplyTo: q.GetReplyTo(),
+			Repeatable: q.GetRepeatable(), ResendOf: q.GetResendOf(),
+		}
 	case *record.Event_DeliveryChanged:
 		d := b.DeliveryChanged
 		return engine.DeliveryChanged{
 			Send: d.GetSend(), State: engine.DeliveryState(d.GetState()), Attempt: d.GetAttempt(), External: d.GetExternal(),
 			Error: d.GetError(), NotBefore: engine.Instant(d.GetNotBefore()),
+			Detail: d.GetDetail(), Held: d.GetHeld(), Repeated: d.GetRepeated(),
 		}
 	case *record.Event_Moved:
 		d := b.Moved
@@ -150,7 +159,48 @@ func bodyOf(m *record.Event) engine.Body {
 	case *record.Event_Noted:
 		return engine.Noted{}
 	}
+	return seldomOf(m)
+}
+
+func seldomOf(m *record.Event) engine.Body {
+	switch b := m.GetBody().(type) {
+	case *record.Event_Amended:
+		return amendedOf(b.Amended)
+	case *record.Event_EchoReceived:
+		r := b.EchoReceived
+		return engine.EchoReceived{
+			External: r.GetExternal(), SentAt: engine.Instant(r.GetSentAt()), Content: contentOf(r.GetContent()),
+			ReplyTo: r.GetReplyTo(), MutedUntil: engine.Instant(r.GetMutedUntil()),
+		}
+	case *record.Event_ContactLinked:
+		var linked engine.ContactLinked
+		if !copyHash(linked.Other[:], b.ContactLinked.GetOther()) {
+			return nil
+		}
+		return linked
+	case *record.Event_ConsentChanged:
+		return engine.ConsentChanged{
+			Consent: engine.Consent(b.ConsentChanged.GetConsent()), SentAt: engine.Instant(b.ConsentChanged.GetSentAt()),
+		}
+	case *record.Event_MediaChanged:
+		c := b.MediaChanged
+		return engine.MediaChanged{
+			Message: c.GetMessage(), State: engine.MediaState(c.GetState()), Blob: engine.BlobID(c.GetBlob()), Bytes: c.GetBytes(),
+			Attempt: c.GetAttempt(), NotBefore: engine.Instant(c.GetNotBefore()),
+		}
+	case *record.Event_Trimmed:
+		return engine.Trimmed{OldestKept: b.Trimmed.GetOldestKept()}
+	case *record.Event_Erased:
+		return engine.Erased{}
+	}
 	return nil
+}
+
+func amendedOf(m *record.Amended) engine.Amended {
+	return engine.Amended{
+		External: m.GetExternal(), SentAt: engine.Instant(m.GetSentAt()), Target: m.GetTarget(),
+		What: engine.Amendment(m.GetWhat()), Content: contentOf(m.GetContent()),
+	}
 }
 
 func turnEndedOf(m *record.TurnEnded) engine.TurnEnded {
@@ -166,13 +216,7 @@ func partyOf(m *record.Party) engine.Party {
 }
 
 func contactOf(m *record.Contact) engine.Contact {
-	return engine.Contact{Name: m.GetName(), WaID: m.GetWaId(), UserID: m.GetUserId()}
-}
-
-func contentOf(m *record.Content) engine.Content {
-	return engine.Content{
-		Kind: engine.ContentKind(m.GetKind()), Text: m.GetText(), Payload: m.GetPayload(), Raw: m.GetRaw(),
-	}
+	return engine.Contact{Name: m.GetName(), WaID: m.GetWaId(), UserID: m.GetUserId(), ParentUserID: m.GetParentUserId()}
 }
 
 func variablesOf(records []*record.Variable) []engine.Variable {
@@ -187,6 +231,7 @@ func variablesOf(records []*record.Variable) []engine.Variable {
 type head struct {
 	version uint64
 	offset  uint64
+	oldest  uint64 // the version of the oldest event that is still there
 }
 
 func decodeHead(value []byte) (head, error) {
@@ -199,6 +244,7 @@ func decodeHead(value []byte) (head, error) {
 	return head{
 		version: binary.BigEndian.Uint64(value[headVersionAt:]),
 		offset:  binary.BigEndian.Uint64(value[headOffsetAt:]),
+		oldest:  binary.BigEndian.Uint64(value[headOldestAt:]),
 	}, nil
 }
 
@@ -213,6 +259,10 @@ func decodeCard(id engine.ConversationID, value []byte) (c engine.Card, projecti
 		return engine.Card{}, 0, err
 	}
 	r := m.GetCard()
+	linked, err := linkedOf("head", r.GetLinked())
+	if err != nil {
+		return engine.Card{}, 0, err
+	}
 	return engine.Card{
 		Conversation: id, Workspace: engine.WorkspaceID(r.GetWorkspace()), Channel: engine.ChannelID(r.GetChannel()),
 		Version: h.version, Column: engine.Column(r.GetColumn()), Epoch: r.GetEpoch(), Holder: engine.AgentID(r.GetHolder()),
@@ -220,7 +270,19 @@ func decodeCard(id engine.ConversationID, value []byte) (c engine.Card, projecti
 		Cause: engine.Cause(r.GetCause()), Reason: r.GetReason(), RequestedAt: engine.Instant(r.GetRequestedAt()),
 		Since: engine.Instant(r.GetSince()), LastActivity: engine.Instant(r.GetLastActivity()),
 		WindowExpiresAt: engine.Instant(r.GetWindowExpiresAt()),
+		OptedOut:        r.GetOptedOut(), MutedUntil: engine.Instant(r.GetMutedUntil()), Linked: linked,
 	}, m.GetProjection(), nil
+}
+
+func linkedOf(what string, records [][]byte) ([]engine.ConversationID, error) {
+	var linked []engine.ConversationID
+	for _, r := range records {
+		if len(r) != idBytes {
+			return nil, corrupt("%s: a conversation's ID has another size", what)
+		}
+		linked = append(linked, engine.ConversationID(r))
+	}
+	return linked, nil
 }
 
 func decodeSnapshot(id engine.ConversationID, value []byte) (engine.Conversation, error) {
@@ -242,11 +304,26 @@ func decodeSnapshot(id engine.ConversationID, value []byte) (engine.Conversation
 		},
 		Variables: variablesOf(m.GetVariables()), Gate: engine.Instant(m.GetGate()), GateSend: m.GetGateSend(),
 		WindowTimer: engine.Instant(m.GetWindowTimer()), AutoResolveTimer: engine.Instant(m.GetAutoResolveTimer()),
+		RetentionTimer: engine.Instant(m.GetRetentionTimer()),
+		OptedOut:       m.GetOptedOut(), ConsentAt: engine.Instant(m.GetConsentAt()), MutedUntil: engine.Instant(m.GetMutedUntil()),
+		PreviewOf:  m.GetPreviewOf(),
+		OldestKept: m.GetOldestKept(), Erased: m.GetErased(),
+		Ahead: eachOf(m.GetAhead(), func(a *record.AmendedAhead) *engine.AmendedAhead {
+			return &engine.AmendedAhead{Target: a.GetTarget(), Preview: a.GetPreview(), SentAt: engine.Instant(a.GetSentAt())}
+		}),
+		Media: eachOf(m.GetMedia(), func(p *record.PendingMedia) *engine.PendingMedia {
+			return &engine.PendingMedia{Message: p.GetMessage(), Attempt: p.GetAttempt(), NotBefore: engine.Instant(p.GetNotBefore())}
+		}),
+	}
+	var err error
+	if c.Linked, err = linkedOf("snapshot", m.GetLinked()); err != nil {
+		return engine.Conversation{}, err
 	}
 	for _, send := range m.GetSends() {
 		c.Sends = append(c.Sends, engine.Send{
 			Version: send.GetVersion(), By: engine.PartyKind(send.GetBy()), State: engine.DeliveryState(send.GetState()),
 			Attempt: send.GetAttempt(), NotBefore: engine.Instant(send.GetNotBefore()),
+			Held: send.GetHeld(), Template: send.GetTemplate(), Marketing: send.GetMarketing(), Repeatable: send.GetRepeatable(),
 		})
 	}
 	for _, r := range m.GetOutcomes() {
@@ -318,8 +395,33 @@ func decodeDelivery(value []byte) (engine.Delivery, error) {
 	}
 	return engine.Delivery{
 		State: engine.DeliveryState(m.GetState()), Attempt: m.GetAttempt(), External: m.GetExternal(),
-		Error: m.GetError(), At: engine.Instant(m.GetAt()),
+		Error: m.GetError(), At: engine.Instant(m.GetAt()), Detail: m.GetDetail(),
+		Repeated: m.GetRepeated(), ResentAs: m.GetResentAs(),
 	}, nil
+}
+
+func decodeAmendments(value []byte) (engine.Amendments, error) {
+	var m record.Amendments
+	if err := decodeRecord("amendment", value, &m); err != nil {
+		return engine.Amendments{}, err
+	}
+	a := engine.Amendments{
+		Reaction: m.GetReaction(), ReactedAt: engine.Instant(m.GetReactedAt()),
+		EditedAt: engine.Instant(m.GetEditedAt()), RevokedAt: engine.Instant(m.GetRevokedAt()),
+	}
+	if m.GetEdit() != nil {
+		edit := contentOf(m.GetEdit())
+		a.Edit = &edit
+	}
+	return a, nil
+}
+
+func decodeMediaStatus(value []byte) (engine.MediaStatus, error) {
+	var m record.MediaStatus
+	if err := decodeRecord("media", value, &m); err != nil {
+		return engine.MediaStatus{}, err
+	}
+	return engine.MediaStatus{State: engine.MediaState(m.GetState()), Blob: engine.BlobID(m.GetBlob()), Bytes: m.GetBytes()}, nil
 }
 
 // decodeReference reads what appendReference wrote.

@@ -14,15 +14,33 @@ type derivation struct {
 	shard  engine.Shard
 	from   *engine.Append
 	after  engine.Index
+	stored headOf // what is there already
 	claims []claim
 	sends  []changedSend
 	names  []naming
+	// amended and media are of seldom appends.
+	amended []amendedMessage
+	media   []changedMedia
+	removal removal
 }
 
-// changedSend is a send whose delivery the append changes, as it leaves it.
+// changedSend is a send whose delivery the append changes, as it finds and as it
+// leaves it.
 type changedSend struct {
-	version  uint64
-	delivery engine.Delivery
+	version          uint64
+	before, delivery engine.Delivery
+}
+
+// amendedMessage is what the customer made of a message, as the append leaves it.
+type amendedMessage struct {
+	target     digest
+	amendments engine.Amendments
+}
+
+// changedMedia is how far the file of a message has got.
+type changedMedia struct {
+	message uint64
+	status  engine.MediaStatus
 }
 
 // naming is an ID that the platform gave a send.
@@ -37,6 +55,7 @@ func (d *derivation) reset() {
 	d.from, d.claims, d.sends = nil, d.claims[:0], d.sends[:0]
 	clear(d.names)
 	d.names = d.names[:0]
+	d.amended, d.media, d.removal = nil, nil, removal{}
 }
 
 // derive makes the rows of a. prior finds how far a send had come before it.
@@ -48,13 +67,20 @@ func (d *derivation) derive(a *engine.Append, prior func(send uint64) (engine.De
 	if repeatsExternal(d.claims) {
 		return &engine.Error{Code: engine.CodeInvalid, Field: "append", Problem: "must not hold an item twice"}
 	}
+	if err := d.foldRemoval(); err != nil {
+		return err
+	}
 	if err := d.fold(prior); err != nil {
 		return err
 	}
 	steps := [groupCount]func() error{
+		groupRemoval:      d.removals,
 		groupConversation: d.conversation,
 		groupSnapshot:     d.snapshot,
 		groupDelivery:     d.deliveries,
+		groupAmendment:    d.amendments,
+		groupMedia:        d.medias,
+		groupDeadLetter:   d.deadLetters,
 		groupLog:          d.log,
 		groupDedupe:       d.dedupe,
 		groupExternal:     d.externals,
@@ -82,24 +108,93 @@ func repeatsExternal(claims []claim) bool {
 	return false
 }
 
-// fold brings the deliveries that the append changes up to date.
+// fold brings what the append changes of single messages up to date.
 func (d *derivation) fold(prior func(send uint64) (engine.Delivery, error)) error {
+	if d.removal.erases {
+		return nil
+	}
 	for i := range d.from.Events {
 		e := &d.from.Events[i]
-		change, ok := e.Body.(engine.DeliveryChanged)
-		if !ok {
-			continue
+		var err error
+		switch b := e.Body.(type) {
+		case engine.DeliveryChanged:
+			err = d.foldDelivery(e, &b, prior)
+		case engine.MessageQueued:
+			err = d.foldResend(e, &b, prior)
+		case engine.Amended:
+			err = d.foldAmended(&b)
+		case engine.MediaChanged:
+			d.foldMedia(&b)
 		}
-		send, err := d.send(change.Send, prior)
 		if err != nil {
 			return err
 		}
-		if change.External != "" && change.External != send.delivery.External {
-			d.names = append(d.names, naming{change.External, e.At, change.Send})
-		}
-		send.delivery = send.delivery.Fold(change, e.At)
 	}
 	return nil
+}
+
+// kept reports whether the message of a version is still there after the
+// append: nothing is kept of one that retention has removed.
+func (d *derivation) kept(version uint64) bool { return version >= oldestOf(d.from.After) }
+
+func (d *derivation) foldDelivery(e *engine.Event, change *engine.DeliveryChanged, prior func(uint64) (engine.Delivery, error)) error {
+	if !d.kept(change.Send) {
+		return nil
+	}
+	send, err := d.send(change.Send, prior)
+	if err != nil {
+		return err
+	}
+	if change.External != "" && change.External != send.delivery.External {
+		d.names = append(d.names, naming{change.External, e.At, change.Send})
+	}
+	send.delivery = send.delivery.Fold(*change, e.At)
+	return nil
+}
+
+func (d *derivation) foldResend(e *engine.Event, queued *engine.MessageQueued, prior func(uint64) (engine.Delivery, error)) error {
+	if queued.ResendOf == 0 || !d.kept(queued.ResendOf) {
+		return nil
+	}
+	send, err := d.send(queued.ResendOf, prior)
+	if err != nil {
+		return err
+	}
+	send.delivery.ResentAs = e.Version
+	return nil
+}
+
+func (d *derivation) foldAmended(b *engine.Amended) error {
+	target := targetDigest(b.Target)
+	for i := range d.amended {
+		if m := &d.amended[i]; m.target == target {
+			m.amendments = m.amendments.Fold(*b)
+			return nil
+		}
+	}
+	var before engine.Amendments
+	if d.from.Expected > 0 && !d.removal.trims { // then it has folded all that are left
+		var err error
+		if before, err = d.stored.amendments(target); err != nil {
+			return err
+		}
+	}
+	d.amended = append(d.amended, amendedMessage{target, before.Fold(*b)})
+	return nil
+}
+
+func (d *derivation) foldMedia(b *engine.MediaChanged) {
+	if !d.kept(b.Message) {
+		return
+	}
+	status := engine.MediaStatus{State: b.State, Blob: b.Blob, Bytes: b.Bytes}
+	for i := range d.media {
+		if d.media[i].message == b.Message {
+			d.media[i].status = status
+			return
+		}
+	}
+	d.media = append(d.media, changedMedia{b.Message, status})
 }
 
 // prior is what the caller knows, or else what read finds.
@@ -121,10 +216,11 @@ func (d *derivation) send(version uint64, prior func(send uint64) (engine.Delive
 	send := changedSend{version: version}
 	if version <= d.from.Expected { // else it was queued in this append
 		var err error
-		if send.delivery, err = d.prior(version, prior); err != nil {
+		if send.before, err = d.prior(version, prior); err != nil {
 			return nil, err
 		}
 	}
+	send.delivery = send.before
 	d.sends = append(d.sends, send)
 	return &d.sends[len(d.sends)-1], nil
 }
@@ -144,6 +240,9 @@ func (d *derivation) setRecord(key int, m proto.Message) error {
 func (d *derivation) conversation() error {
 	for i := range d.from.Events {
 		e := &d.from.Events[i]
+		if !d.kept(e.Version) {
+			continue
+		}
 		key := len(d.buf)
 		d.buf = conversationKey(d.buf, spaceConversation, d.from.Conversation, e.Version)
 		value := len(d.buf)
@@ -167,12 +266,20 @@ func (d *derivation) conversation() error {
 // under the interval's number, so that a load finds it with one read.
 func (d *derivation) snapshot() error {
 	interval := d.from.After.Version / snapshotInterval
-	if interval == d.from.Expected/snapshotInterval {
+	if d.removal.any() {
+		if err := d.base(); err != nil || interval == 0 || d.removal.erases {
+			return err
+		}
+	} else if interval == d.from.Expected/snapshotInterval {
 		return nil
 	}
+	return d.setSnapshot(interval, d.from.After)
+}
+
+func (d *derivation) setSnapshot(interval uint64, c *engine.Conversation) error {
 	key := len(d.buf)
 	d.buf = conversationKey(d.buf, spaceSnapshot, d.from.Conversation, interval)
-	return d.setRecord(key, snapshot(d.from.After))
+	return d.setRecord(key, snapshot(c))
 }
 
 func (d *derivation) deliveries() error {
@@ -184,6 +291,56 @@ func (d *derivation) deliveries() error {
 		d.set(key, value)
 	}
 	return nil
+}
+
+func (d *derivation) amendments() error {
+	for i := range d.amended {
+		key := len(d.buf)
+		d.buf = hashKey(d.buf, spaceAmendment, d.from.Conversation, d.amended[i].target)
+		value := len(d.buf)
+		d.buf = appendAmendments(d.buf, &d.amended[i].amendments)
+		d.set(key, value)
+	}
+	return nil
+}
+
+func (d *derivation) medias() error {
+	for i := range d.media {
+		key := len(d.buf)
+		d.buf = conversationKey(d.buf, spaceMedia, d.from.Conversation, d.media[i].message)
+		value := len(d.buf)
+		d.buf = appendMediaStatus(d.buf, &d.media[i].status)
+		d.set(key, value)
+	}
+	return nil
+}
+
+// deadLetters moves what became one, or is one no more.
+func (d *derivation) deadLetters() error {
+	for i := range d.sends {
+		send := &d.sends[i]
+		before, after := deadLetterAt(&send.before), deadLetterAt(&send.delivery)
+		if before == after {
+			continue
+		}
+		if before != 0 {
+			key := len(d.buf)
+			d.buf = d.deadLetterKey(before, send.version)
+			d.remove(key)
+		}
+		if after != 0 {
+			key := len(d.buf)
+			d.buf = d.deadLetterKey(after, send.version)
+			value := len(d.buf)
+			d.buf = append(d.buf, recordVersion)
+			d.set(key, value)
+		}
+	}
+	return nil
+}
+
+func (d *derivation) deadLetterKey(at engine.Instant, send uint64) []byte {
+	return deadLetterKey(d.buf, d.shard, d.from.After.Workspace, at, engine.MessageID{Conversation: d.from.Conversation, Version: send})
 }
 
 func (d *derivation) log() error {
@@ -234,7 +391,7 @@ func (d *derivation) externals() error {
 
 func (d *derivation) identities() error {
 	for i := range d.claims {
-		if d.claims[i].kind != engine.ClaimIdentity {
+		if d.claims[i].kind != engine.ClaimIdentity || d.removal.erases {
 			continue
 		}
 		key := len(d.buf)
@@ -257,6 +414,9 @@ func (d *derivation) board() error {
 		key := len(d.buf)
 		d.buf = rowKey(d.buf, d.shard, d.from.Conversation, before)
 		d.remove(key)
+	}
+	if after.Column == 0 {
+		return nil // erased
 	}
 	key := len(d.buf)
 	d.buf = rowKey(d.buf, d.shard, d.from.Conversation, after)
@@ -314,7 +474,7 @@ func (d *derivation) check(a *engine.Append) error {
 		return invalid("must begin where it says")
 	case a.Expected > 0 && (a.Before.Workspace != a.After.Workspace || a.Before.Channel != a.After.Channel):
 		return invalid("must stay on its channel")
-	case !a.After.Column.OnBoard() && a.After.Column != engine.History:
+	case !a.After.Erased && !a.After.Column.OnBoard() && a.After.Column != engine.History:
 		return invalid("must leave the conversation somewhere")
 	case len(a.After.Workspace) > maxKeyPart || len(a.After.Channel) > maxKeyPart:
 		return invalid("must not have longer names")

@@ -54,8 +54,9 @@ func (d *dueFloors) during(changes []engine.Change, apply func() error) error {
 }
 
 // Due are the conversations that wait for work of a kind until an instant, the
-// longest waiting first, at most limit.
-func (j *Journal) Due(kind engine.DueKind, until engine.Instant, limit int) ([]engine.DueItem, error) {
+// longest waiting first: those that follow on after, or the first ones when after
+// is zero; at most limit.
+func (j *Journal) Due(kind engine.DueKind, after engine.DueItem, until engine.Instant, limit int) ([]engine.DueItem, error) {
 	if kind < engine.DueKinds[0] || int(kind) > len(engine.DueKinds) {
 		return nil, &engine.Error{Code: engine.CodeInvalid, Field: "kind", Problem: "must be one"}
 	}
@@ -63,6 +64,9 @@ func (j *Journal) Due(kind engine.DueKind, until engine.Instant, limit int) ([]e
 		return nil, err
 	}
 	defer j.leave()
+	if after != (engine.DueItem{}) {
+		return j.dueAfter(kind, after, until, limit)
+	}
 	floor := &j.due.kinds[kind]
 	floor.scanning.Lock()
 	defer floor.scanning.Unlock()
@@ -80,6 +84,20 @@ func (j *Journal) Due(kind engine.DueKind, until engine.Instant, limit int) ([]e
 		return nil, err
 	}
 	return items, nil
+}
+
+// dueAfter goes on where another scan ended. The floor is for those that begin.
+func (j *Journal) dueAfter(kind engine.DueKind, after engine.DueItem, until engine.Instant, limit int) ([]engine.DueItem, error) {
+	lower := append(dueKey(nil, j.shard, kind, after.At, after.Conversation), 0)
+	it, err := j.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: afterAll(dueRange(nil, j.shard, kind))})
+	if err != nil {
+		return nil, readError(err)
+	}
+	items, _, err := scanDue(it, until, pageLimit(limit))
+	if err == nil {
+		err = j.settledAll()
+	}
+	return items, err
 }
 
 // dueIter lowers the floor to what was set since the scan before, and looks at

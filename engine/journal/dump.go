@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/intervenehq/intervene/engine"
 )
@@ -104,17 +106,21 @@ func dumpedBody(body engine.Body) fields {
 	case engine.Opened:
 		return fields{"workspace": b.Workspace, "channel": b.Channel, "contact": dumpedContact(b.Contact)}
 	case engine.ContactChanged:
-		return fields{"contact": dumpedContact(b.Contact)}
+		return fields{"contact": dumpedContact(b.Contact), "external": b.External, "sent_at": instant(b.SentAt)}
 	case engine.MessageReceived:
 		return fields{
 			"external": b.External, "sent_at": instant(b.SentAt), "content": dumpedContent(b.Content), "reply_to": b.ReplyTo,
+			"context": dumpedRecord(messageContext(b.Context)),
 		}
 	case engine.MessageQueued:
-		return fields{"content": dumpedContent(b.Content), "epoch": b.Epoch}
+		return fields{
+			"content": dumpedContent(b.Content), "epoch": b.Epoch, "reply_to": b.ReplyTo,
+			"repeatable": b.Repeatable, "resend_of": b.ResendOf,
+		}
 	case engine.DeliveryChanged:
 		return fields{
 			"send": b.Send, "state": b.State.String(), "attempt": b.Attempt, "external": b.External,
-			"error": b.Error, "not_before": instant(b.NotBefore),
+			"error": b.Error, "not_before": instant(b.NotBefore), "detail": b.Detail, "held": b.Held, "repeated": b.Repeated,
 		}
 	case engine.Moved:
 		return fields{
@@ -134,15 +140,88 @@ func dumpedBody(body engine.Body) fields {
 	case engine.TimerArmed:
 		return fields{"timer": b.Timer.String(), "at": instant(b.At)}
 	}
+	return dumpedSeldom(body)
+}
+
+func dumpedSeldom(body engine.Body) fields {
+	switch b := body.(type) {
+	case engine.Amended:
+		return fields{
+			"external": b.External, "sent_at": instant(b.SentAt), "target": b.Target, "what": b.What.String(),
+			"content": dumpedContent(b.Content),
+		}
+	case engine.EchoReceived:
+		return fields{
+			"external": b.External, "sent_at": instant(b.SentAt), "content": dumpedContent(b.Content), "reply_to": b.ReplyTo,
+			"muted_until": instant(b.MutedUntil),
+		}
+	case engine.ContactLinked:
+		return fields{"other": b.Other.String()}
+	case engine.ConsentChanged:
+		return fields{"consent": b.Consent.String()}
+	case engine.MediaChanged:
+		return fields{
+			"message": b.Message, "state": b.State.String(), "blob": b.Blob, "bytes": b.Bytes, "attempt": b.Attempt,
+			"not_before": instant(b.NotBefore),
+		}
+	case engine.Trimmed:
+		return fields{"oldest_kept": b.OldestKept}
+	}
 	return fields{} // the rest say all by their kind
 }
 
 func dumpedContact(c engine.Contact) fields {
-	return fields{"name": c.Name, "wa_id": c.WaID, "user_id": c.UserID}
+	return fields{"name": c.Name, "wa_id": c.WaID, "user_id": c.UserID, "parent_user_id": c.ParentUserID}
 }
 
+// dumpedContent shows what texts have, and anything else that is there.
 func dumpedContent(c engine.Content) fields {
-	return fields{"kind": c.Kind.String(), "text": c.Text, "payload": c.Payload, "raw": c.Raw}
+	line := fields{"kind": c.Kind.String(), "text": c.Text, "payload": c.Payload, "raw": c.Raw}
+	if c.Error != 0 {
+		line["error"] = c.Error
+	}
+	if len(c.Contacts) > 0 {
+		cards := []fields{}
+		for i := range c.Contacts {
+			cards = append(cards, dumpedRecord(contactCard(&c.Contacts[i])))
+		}
+		line["contacts"] = cards
+	}
+	for name, m := range map[string]proto.Message{
+		"media": media(c.Media), "location": location(c.Location), "order": order(c.Order), "menu": menu(c.Menu), "template": template(c.Template),
+	} {
+		if detail := dumpedRecord(m); detail != nil {
+			line[name] = detail
+		}
+	}
+	return line
+}
+
+// dumpedRecord shows every field of m that is set, by its name in record.proto.
+// It is nil when m is.
+func dumpedRecord(m proto.Message) fields {
+	r := m.ProtoReflect()
+	if !r.IsValid() {
+		return nil
+	}
+	line := fields{}
+	r.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		name := string(field.Name())
+		switch {
+		case field.IsList():
+			list := []fields{}
+			for i := range v.List().Len() {
+				list = append(list, dumpedRecord(v.List().Get(i).Message().Interface()))
+			}
+			line[name] = list
+		case field.Message() != nil:
+			line[name] = dumpedRecord(v.Message().Interface())
+		default:
+			line[name] = v.Interface()
+		}
+		return true
+	})
+	return line
 }
 
 func dumpedVariables(vars []engine.Variable) []fields {

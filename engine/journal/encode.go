@@ -14,10 +14,10 @@ import (
 const (
 	// recordVersion begins every value. A reader that meets another one
 	// refuses: it does not know what the fields mean there.
-	recordVersion = 1
+	recordVersion = 2
 	// projectionVersion is how cards are made of events. It goes up whenever
 	// engine.Conversation.Card changes what it shows.
-	projectionVersion = 1
+	projectionVersion = 2
 )
 
 var marshal = proto.MarshalOptions{Deterministic: true}
@@ -54,33 +54,65 @@ func (f packed) body(b engine.Body) (packed, error) {
 	case engine.Opened:
 		f = f.text(1, string(b.Workspace)).text(2, string(b.Channel)).contact(3, b.Contact)
 	case engine.ContactChanged:
-		f = f.contact(1, b.Contact)
+		f = f.contact(1, b.Contact).text(2, b.External).signed(3, int64(b.SentAt))
 	case engine.MessageReceived:
-		f = f.text(1, b.External).signed(2, int64(b.SentAt)).content(3, b.Content).text(4, b.ReplyTo)
+		f = f.text(1, b.External).signed(2, int64(b.SentAt)).content(3, &b.Content).text(4, b.ReplyTo)
+		if b.Context != nil {
+			f = f.message(5, messageContext(b.Context))
+		}
 	case engine.MessageQueued:
-		f = f.content(1, b.Content).number(2, b.Epoch)
+		f = f.content(1, &b.Content).number(2, b.Epoch).text(3, b.ReplyTo).boolean(4, b.Repeatable).number(5, b.ResendOf)
 	case engine.DeliveryChanged:
 		f = f.number(1, b.Send).number(2, uint64(b.State)).number(3, uint64(b.Attempt)).text(4, b.External).
-			signed(5, int64(b.Error)).signed(6, int64(b.NotBefore))
+			signed(5, int64(b.Error)).signed(6, int64(b.NotBefore)).text(7, b.Detail).boolean(8, b.Held).boolean(9, b.Repeated)
 	case engine.Moved:
 		f = f.number(1, uint64(b.To)).number(2, uint64(b.Cause)).text(3, string(b.Holder)).text(4, b.Reason).
 			signed(5, int64(b.AutoResolveAt))
 	case engine.TurnEnded:
 		f = f.number(1, b.Through).boolean(2, b.Failed).boolean(3, b.Variables != nil).variables(4, b.Variables)
 	case engine.BotDiscarded:
-		f = f.content(1, b.Content).number(2, b.Epoch).number(3, uint64(b.Reason))
+		f = f.content(1, &b.Content).number(2, b.Epoch).number(3, uint64(b.Reason))
 	case engine.NoteAdded:
 		f = f.text(1, b.Body)
 	case engine.Tagged:
 		f = f.elements(1, b.Tags)
 	case engine.TimerArmed:
 		f = f.number(1, uint64(b.Timer)).signed(2, int64(b.At))
-	case engine.MarkedRead, engine.WindowLapsed, engine.Noted:
+	case engine.MarkedRead, engine.WindowLapsed, engine.Noted, engine.Erased:
 		// They say nothing but that they happened.
 	default:
-		return nil, fmt.Errorf("encode event: body %T has no record", b)
+		var ok bool
+		if f, ok = f.seldom(b); !ok {
+			return nil, fmt.Errorf("encode event: body %T has no record", b)
+		}
 	}
 	return f.close(at), nil
+}
+
+// seldom appends what stands in bodies that are seldom.
+func (f packed) seldom(b engine.Body) (packed, bool) {
+	switch b := b.(type) {
+	case engine.Amended:
+		f = f.amended(&b)
+	case engine.EchoReceived:
+		f = f.text(1, b.External).signed(2, int64(b.SentAt)).content(3, &b.Content).text(4, b.ReplyTo).signed(5, int64(b.MutedUntil))
+	case engine.ContactLinked:
+		f = f.bytes(1, b.Other[:])
+	case engine.ConsentChanged:
+		f = f.number(1, uint64(b.Consent)).signed(2, int64(b.SentAt))
+	case engine.MediaChanged:
+		f = f.number(1, b.Message).number(2, uint64(b.State)).text(3, string(b.Blob)).signed(4, b.Bytes).
+			number(5, uint64(b.Attempt)).signed(6, int64(b.NotBefore))
+	case engine.Trimmed:
+		f = f.number(1, b.OldestKept)
+	default:
+		return nil, false
+	}
+	return f, true
+}
+
+func (f packed) amended(b *engine.Amended) packed {
+	return f.text(1, b.External).signed(2, int64(b.SentAt)).text(3, b.Target).number(4, uint64(b.What)).content(5, &b.Content)
 }
 
 // bodyFields are the numbers of record.Event's bodies.
@@ -88,7 +120,9 @@ var bodyFields = [...]protowire.Number{
 	engine.KindOpened: 16, engine.KindContactChanged: 17, engine.KindMessageReceived: 18, engine.KindMessageQueued: 19,
 	engine.KindDeliveryChanged: 20, engine.KindMoved: 21, engine.KindTurnEnded: 22, engine.KindBotDiscarded: 23,
 	engine.KindMarkedRead: 24, engine.KindNoteAdded: 25, engine.KindTagged: 26, engine.KindWindowLapsed: 27,
-	engine.KindTimerArmed: 28, engine.KindNoted: 29,
+	engine.KindTimerArmed: 28, engine.KindNoted: 29, engine.KindAmended: 30, engine.KindEchoReceived: 31,
+	engine.KindContactLinked: 32, engine.KindConsentChanged: 33, engine.KindMediaChanged: 34, engine.KindTrimmed: 35,
+	engine.KindErased: 36,
 }
 
 func (f packed) party(field protowire.Number, p engine.Party) packed {
@@ -98,12 +132,12 @@ func (f packed) party(field protowire.Number, p engine.Party) packed {
 
 func (f packed) contact(field protowire.Number, c engine.Contact) packed {
 	f, at := f.open(field)
-	return f.text(1, c.Name).text(2, c.WaID).text(3, c.UserID).close(at)
+	return f.text(1, c.Name).text(2, c.WaID).text(3, c.UserID).text(4, c.ParentUserID).close(at)
 }
 
-func (f packed) content(field protowire.Number, c engine.Content) packed {
+func (f packed) content(field protowire.Number, c *engine.Content) packed {
 	f, at := f.open(field)
-	return f.number(1, uint64(c.Kind)).text(2, c.Text).text(3, c.Payload).text(4, c.Raw).close(at)
+	return f.number(1, uint64(c.Kind)).text(2, c.Text).text(3, c.Payload).text(4, c.Raw).details(c).close(at)
 }
 
 func (f packed) variables(field protowire.Number, vars []engine.Variable) packed {
@@ -115,11 +149,7 @@ func (f packed) variables(field protowire.Number, vars []engine.Variable) packed
 }
 
 func contact(c engine.Contact) *record.Contact {
-	return &record.Contact{Name: c.Name, WaId: c.WaID, UserId: c.UserID}
-}
-
-func content(c engine.Content) *record.Content {
-	return &record.Content{Kind: uint32(c.Kind), Text: c.Text, Payload: c.Payload, Raw: c.Raw}
+	return &record.Contact{Name: c.Name, WaId: c.WaID, UserId: c.UserID, ParentUserId: c.ParentUserID}
 }
 
 func variables(vars []engine.Variable) []*record.Variable {
@@ -132,11 +162,13 @@ func variables(vars []engine.Variable) []*record.Variable {
 
 // headPrefix is what stands in a head before its record, so that versions are
 // compared and reads bounded without decoding a card: the record version, the
-// conversation's version, and the offset of the append that made it.
+// conversation's version, the offset of the append that made it, and the
+// version of the oldest event that is still there.
 const (
 	headVersionAt = 1
 	headOffsetAt  = headVersionAt + 8
-	headPrefix    = headOffsetAt + 8
+	headOldestAt  = headOffsetAt + 8
+	headPrefix    = headOldestAt + 8
 )
 
 // appendHead appends c's head without its offset, which the committer fills in.
@@ -144,9 +176,13 @@ func appendHead(value []byte, c *engine.Conversation) []byte {
 	value = append(value, recordVersion)
 	value = binary.BigEndian.AppendUint64(value, c.Version)
 	value = binary.BigEndian.AppendUint64(value, 0)
+	value = binary.BigEndian.AppendUint64(value, oldestOf(c))
 	card := c.Card()
 	return packed(value).number(1, projectionVersion).card(2, &card)
 }
+
+// oldestOf is the version of c's oldest event that is still there.
+func oldestOf(c *engine.Conversation) uint64 { return max(c.OldestKept, 1) }
 
 func (f packed) card(field protowire.Number, c *engine.Card) packed {
 	f, at := f.open(field)
@@ -154,7 +190,11 @@ func (f packed) card(field protowire.Number, c *engine.Card) packed {
 		number(4, c.Epoch).text(5, string(c.Holder)).contact(6, c.Contact).text(7, c.Preview).
 		number(8, uint64(c.Unread)).elements(9, c.Tags).number(10, uint64(c.Cause)).text(11, c.Reason).
 		signed(12, int64(c.RequestedAt)).signed(13, int64(c.Since)).
-		signed(14, int64(c.LastActivity)).signed(15, int64(c.WindowExpiresAt))
+		signed(14, int64(c.LastActivity)).signed(15, int64(c.WindowExpiresAt)).
+		boolean(16, c.OptedOut).signed(17, int64(c.MutedUntil))
+	for i := range c.Linked {
+		f = f.bytes(18, c.Linked[i][:])
+	}
 	return f.close(at)
 }
 
@@ -170,12 +210,23 @@ func snapshot(c *engine.Conversation) *record.Snapshot {
 			From: c.Turn.From, Message: c.Turn.Message, Returned: c.Turn.Returned, At: int64(c.Turn.At),
 		},
 		Variables: variables(c.Variables), Gate: int64(c.Gate), GateSend: c.GateSend,
-		WindowTimer: int64(c.WindowTimer), AutoResolveTimer: int64(c.AutoResolveTimer),
+		WindowTimer: int64(c.WindowTimer), AutoResolveTimer: int64(c.AutoResolveTimer), RetentionTimer: int64(c.RetentionTimer),
+		OptedOut: c.OptedOut, ConsentAt: int64(c.ConsentAt), MutedUntil: int64(c.MutedUntil), PreviewOf: c.PreviewOf, OldestKept: c.OldestKept, Erased: c.Erased,
+		Ahead: each(c.Ahead, func(a *engine.AmendedAhead) *record.AmendedAhead {
+			return &record.AmendedAhead{Target: a.Target, Preview: a.Preview, SentAt: int64(a.SentAt)}
+		}),
+		Media: each(c.Media, func(p *engine.PendingMedia) *record.PendingMedia {
+			return &record.PendingMedia{Message: p.Message, Attempt: p.Attempt, NotBefore: int64(p.NotBefore)}
+		}),
+	}
+	for i := range c.Linked {
+		s.Linked = append(s.Linked, c.Linked[i][:])
 	}
 	for _, send := range c.Sends {
 		s.Sends = append(s.Sends, &record.Send{
 			Version: send.Version, By: uint32(send.By), State: uint32(send.State),
 			Attempt: send.Attempt, NotBefore: int64(send.NotBefore),
+			Held: send.Held, Template: send.Template, Marketing: send.Marketing, Repeatable: send.Repeatable,
 		})
 	}
 	for i := range c.Outcomes {
@@ -225,7 +276,20 @@ func appendBoardRow(value []byte, i *engine.Index) []byte {
 
 func appendDelivery(value []byte, d *engine.Delivery) []byte {
 	return packed(append(value, recordVersion)).number(1, uint64(d.State)).number(2, uint64(d.Attempt)).
-		text(3, d.External).signed(4, int64(d.Error)).signed(5, int64(d.At))
+		text(3, d.External).signed(4, int64(d.Error)).signed(5, int64(d.At)).text(6, d.Detail).
+		boolean(7, d.Repeated).number(8, d.ResentAs)
+}
+
+func appendAmendments(value []byte, a *engine.Amendments) []byte {
+	f := packed(append(value, recordVersion)).text(1, a.Reaction).signed(2, int64(a.ReactedAt))
+	if a.Edit != nil {
+		f = f.content(3, a.Edit)
+	}
+	return f.signed(4, int64(a.EditedAt)).signed(5, int64(a.RevokedAt))
+}
+
+func appendMediaStatus(value []byte, m *engine.MediaStatus) []byte {
+	return packed(append(value, recordVersion)).number(1, uint64(m.State)).text(2, string(m.Blob)).signed(3, m.Bytes)
 }
 
 // appendReference appends a value that points to an event, or to a

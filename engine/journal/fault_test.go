@@ -165,7 +165,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 			return shows || offset > durable, err
 		})
 		read("due", func() (bool, error) {
-			items, err := j.Due(engine.DueTurn, w.Now, 10)
+			items, err := j.Due(engine.DueTurn, engine.DueItem{}, w.Now, 10)
 			return len(items) > 0, err
 		})
 		read("by identity", func() (bool, error) {

@@ -75,9 +75,12 @@ func goldenValues(t *testing.T) []string {
 		var l, same logged
 		var c engine.Conversation
 		var d engine.Delivery
+		var a engine.Amendments
+		var m engine.MediaStatus
 		name := "zero"
 		if full {
 			name, l, c, d = "full", filled[logged](), filled[engine.Conversation](), filled[engine.Delivery]()
+			a, m = filled[engine.Amendments](), filled[engine.MediaStatus]()
 		}
 		same = l
 		same.Before = same.After
@@ -87,6 +90,8 @@ func goldenValues(t *testing.T) []string {
 		add("change/"+name+"/same", appendChange(nil, &same))
 		add("delivery/"+name, appendDelivery(nil, &d))
 		add("board/"+name, appendBoardRow(nil, &l.After))
+		add("amendment/"+name, appendAmendments(nil, &a))
+		add("media/"+name, appendMediaStatus(nil, &m))
 	}
 	return lines
 }

@@ -20,6 +20,7 @@ type Journal struct {
 	shard    engine.Shard
 	identity [16]byte
 	db       *pebble.DB
+	events   *storeEvents
 	lock     io.Closer
 	mark     *mark // under marking
 	metrics  *metrics
@@ -29,7 +30,7 @@ type Journal struct {
 	batches  sync.Pool
 	// unsynced are the batches on their way from the committer to the publisher.
 	unsynced chan *batch
-	watch    watch
+	underway underway
 	// keeperBell tells the keeper that the durable offset moves.
 	keeperBell chan struct{}
 	due        dueFloors
@@ -45,6 +46,10 @@ type Journal struct {
 	changes atomic.Uint64
 	// The writes that are no appends.
 	marking, changing, expiring exclusive
+	// purging holds one token while old bytes are removed.
+	purging chan struct{}
+	// early is set while a status may be parked whose send is not known.
+	early atomic.Bool
 	// full is set while there is too little room for appends.
 	full atomic.Bool
 
@@ -102,6 +107,7 @@ func newJournal(o Options, p place) *Journal {
 		dead:     make(chan struct{}), shut: make(chan struct{}), stop: make(chan struct{}),
 	}
 	j.marking, j.changing, j.expiring = newExclusive(), newExclusive(), newExclusive()
+	j.purging = make(chan struct{}, 1)
 	j.queue.wake, j.keeperBell = make(chan struct{}, 1), make(chan struct{}, 1)
 	j.due.init()
 	j.requests.New = func() any { return newRequest() }
@@ -145,8 +151,8 @@ func (j *Journal) load() error {
 	if _, err := checkSpace(j.options.FS, j.place.dir, openReserve); err != nil {
 		return err
 	}
-	events := &storeEvents{logger: j.options.Logger, die: j.die, full: j.foundFull, metrics: j.metrics}
-	if err := j.place.ensure(j.options, events); err != nil {
+	j.events = &storeEvents{logger: j.options.Logger, die: j.die, full: j.foundFull, metrics: j.metrics}
+	if err := j.place.ensure(j.options, j.events); err != nil {
 		return err
 	}
 	m, written, err := readMark(j.place.fs, j.place.mark)
@@ -160,10 +166,10 @@ func (j *Journal) load() error {
 	if err != nil {
 		return err
 	}
-	if j.db, err = openStore(j.place.store, storeOptions(j.options, events)); err != nil {
+	if j.db, err = openStore(j.place.store, storeOptions(j.options, j.events)); err != nil {
 		return err
 	}
-	events.open.Store(true)
+	j.events.open.Store(true)
 	if err := j.recover(m, wal); err != nil {
 		return err
 	}
@@ -204,6 +210,9 @@ func (j *Journal) recover(m marked, wal int64) error {
 		if err := checkLog(j.db, j.shard, kept.GetLogOffset(), head, wal); err != nil {
 			return err
 		}
+	}
+	if err := j.lookForEarly(); err != nil {
+		return err
 	}
 	j.logFloor.Store(kept.GetLogOffset())
 	j.changes.Store(changes)
@@ -277,7 +286,8 @@ func (j *Journal) finish() error {
 func (j *Journal) die(err error) {
 	j.dying.Do(func() {
 		close(j.dead)
-		j.queue.close()
+		j.queue.abandon()
+		j.underway.abandon()
 		j.options.Fatal(err)
 	})
 }

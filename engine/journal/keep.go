@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -115,7 +116,9 @@ func (j *Journal) Expire(now engine.Instant) error {
 		j.die(fmt.Errorf("expire: %w", err))
 		return engine.Errorf(engine.CodeUnknownOutcome, "expire: %w", err)
 	}
-	return b.Close()
+	j.changing.begin()
+	defer j.changing.end()
+	return errors.Join(j.lookForEarly(), b.Close())
 }
 
 // expireInto adds to b the removal of what is past, and moves kept forward.
@@ -138,6 +141,19 @@ func (j *Journal) expireInto(b *pebble.Batch, kept *record.Retention, now engine
 		all := shardKey(nil, spaceExternal, j.shard)
 		kept.ExternalGeneration = generation
 		if err := remove(all, appendNumber(append([]byte(nil), all...), generation)); err != nil {
+			return err
+		}
+	}
+	if day := earlyDay(now) - 1; day > kept.GetEarlyGeneration() {
+		all := shardKey(nil, spaceEarly, j.shard)
+		kept.EarlyGeneration = day
+		if err := remove(all, appendNumber(append([]byte(nil), all...), day)); err != nil {
+			return err
+		}
+	}
+	if before := now.Add(-deadLetterRetention).Truncate(time.Hour); int64(before) > kept.GetDeadLetterAt() {
+		kept.DeadLetterAt = int64(before)
+		if err := j.expireDeadLetters(before, remove); err != nil {
 			return err
 		}
 	}

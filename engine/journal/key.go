@@ -17,12 +17,18 @@ const (
 	spaceSnapshot     space = 0x11 // conversation, version / snapshotInterval
 	spaceDelivery     space = 0x12 // conversation, version of the send
 	spaceParked       space = 0x13 // conversation, hash of the item
+	spaceAmendment    space = 0x14 // conversation, hash of the message's external
+	spaceMedia        space = 0x15 // conversation, version of the message
+	spaceClaimed      space = 0x16 // conversation, hash of channel, kind and value
+	spacePurge        space = 0x17 // conversation
 	spaceLog          space = 0x20 // shard, offset
 	spaceDedupe       space = 0x21 // shard, minute, hash of channel and external
 	spaceExternal     space = 0x22 // shard, generation, hash of channel and external
 	spaceIdentity     space = 0x23 // shard, hash of channel, kind and value
+	spaceEarly        space = 0x24 // shard, day, hash of channel and external, state
 	spaceBoard        space = 0x30 // shard, workspace, column, order, conversation
 	spaceHistory      space = 0x31 // shard, workspace, order, conversation
+	spaceDeadLetter   space = 0x32 // shard, workspace, instant, conversation, version of the send
 	spaceDue          space = 0x40 // shard, kind, instant, conversation
 )
 
@@ -30,6 +36,8 @@ var spaceNames = map[space]string{
 	spaceMeta: "meta", spaceConversation: "event", spaceSnapshot: "snapshot", spaceDelivery: "delivery",
 	spaceLog: "log", spaceDedupe: "dedupe", spaceExternal: "external", spaceIdentity: "identity",
 	spaceParked: "parked", spaceBoard: "board", spaceHistory: "history", spaceDue: "due",
+	spaceAmendment: "amendment", spaceMedia: "media", spaceClaimed: "claimed", spaceEarly: "early", spaceDeadLetter: "dead letter",
+	spacePurge: "purge",
 }
 
 func (s space) String() string { return spaceNames[s] }
@@ -49,6 +57,16 @@ func conversationKey(key []byte, s space, id engine.ConversationID, n uint64) []
 	key = append(key, byte(s))
 	key = append(key, id[:]...)
 	return binary.BigEndian.AppendUint64(key, n)
+}
+
+// conversationRange begins all keys of one space that a conversation has.
+func conversationRange(key []byte, s space, id engine.ConversationID) []byte {
+	return append(append(key, byte(s)), id[:]...)
+}
+
+// hashKey appends the key of one of a conversation's rows that stands under a hash.
+func hashKey(key []byte, s space, id engine.ConversationID, d digest) []byte {
+	return append(conversationRange(key, s, id), d[:]...)
 }
 
 func headKey(key []byte, id engine.ConversationID) []byte {

@@ -22,23 +22,32 @@ func (j *Journal) Messages(id engine.ConversationID, before uint64, limit int) (
 	if err != nil || !found {
 		return nil, err
 	}
-	limit = pageLimit(limit)
-	until := h.version
+	messages, err := j.messagesBefore(id, h, before, pageLimit(limit))
+	if again, h := j.trimmedSince(id, h, err); again {
+		messages, err = j.messagesBefore(id, h, before, pageLimit(limit))
+	}
+	if err == nil {
+		err = j.settleMessages(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return messages, nil
+}
+
+func (j *Journal) messagesBefore(id engine.ConversationID, h head, before uint64, limit int) (messages []engine.Message, err error) {
+	until, gone := h.version, h.oldest-1
 	if before != 0 {
 		until = min(until, before-1)
 	}
-	var messages []engine.Message
-	for stride := uint64(limit) * messageStride; until > 0 && len(messages) < limit; {
-		from := until - min(until, stride)
+	for stride := uint64(limit) * messageStride; until > gone && len(messages) < limit; {
+		from := max(until-min(until, stride), gone)
 		if messages, err = j.messagesBetween(id, from, until, limit, messages); err != nil {
 			return nil, err
 		}
 		until = from
 	}
-	if err := j.settleMessages(id); err != nil {
-		return nil, err
-	}
-	return messages, nil
+	return messages, j.join(messages)
 }
 
 // messagesBetween adds to messages, newest first and up to limit, those after
@@ -58,7 +67,7 @@ func (j *Journal) messagesBetween(id engine.ConversationID, after, until uint64,
 		if err != nil {
 			return false, err
 		}
-		if kind != engine.KindMessageReceived && kind != engine.KindMessageQueued {
+		if kind != engine.KindMessageReceived && kind != engine.KindMessageQueued && kind != engine.KindEchoReceived {
 			return true, nil
 		}
 		e, _, err := decodeEvent(version, value)
@@ -73,20 +82,66 @@ func (j *Journal) messagesBetween(id engine.ConversationID, after, until uint64,
 	}
 	found = found[max(0, len(found)-(limit-len(messages))):]
 	slices.Reverse(found)
-	for i := range found {
-		if err := j.addDelivery(&found[i]); err != nil {
-			return nil, err
+	return append(messages, found...), nil
+}
+
+// join adds to messages of one conversation what other events say of them.
+func (j *Journal) join(messages []engine.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	amended, err := readAmended(j.db, messages[0].ID.Conversation)
+	if err != nil {
+		return err
+	}
+	for i := range messages {
+		if err := j.joinOne(&messages[i], &amended); err != nil {
+			return err
 		}
 	}
-	return append(messages, found...), nil
+	return nil
+}
+
+func (j *Journal) joinOne(m *engine.Message, amended *amendedPage) (err error) {
+	var external string
+	switch b := m.Event.Body.(type) {
+	case engine.MessageQueued:
+		if err := j.addDelivery(m); err != nil {
+			return err
+		}
+		external = m.Delivery.External
+	case engine.MessageReceived:
+		if err := j.addMedia(m, &b.Content); err != nil {
+			return err
+		}
+		external = b.External
+	case engine.EchoReceived:
+		if err := j.addMedia(m, &b.Content); err != nil {
+			return err
+		}
+		external = b.External
+	}
+	m.Amended, err = amended.of(j.db, m.ID.Conversation, external)
+	return err
+}
+
+// addMedia adds how far the file of a message that came has got. One that
+// nothing was heard of yet is pending.
+func (j *Journal) addMedia(m *engine.Message, c *engine.Content) error {
+	if !c.HasFile() {
+		return nil
+	}
+	m.Media.State = engine.MediaPending
+	_, err := get(j.db, conversationKey(nil, spaceMedia, m.ID.Conversation, m.ID.Version), func(value []byte) (err error) {
+		m.Media, err = decodeMediaStatus(value)
+		return err
+	})
+	return err
 }
 
 // addDelivery adds to a message of ours how far it has come. One that nothing
 // was heard of yet is queued.
 func (j *Journal) addDelivery(m *engine.Message) error {
-	if m.Event.Body.Kind() != engine.KindMessageQueued {
-		return nil
-	}
 	delivery, err := j.readDelivery(m.ID)
 	if err != nil {
 		return err
@@ -121,7 +176,7 @@ func (j *Journal) Message(id engine.MessageID) (engine.Message, error) {
 		err = &engine.Error{Code: engine.CodeNotFound}
 	}
 	if err == nil {
-		err = j.addDelivery(&m)
+		err = j.joinOne(&m, &amendedPage{}) // it asks for the one
 	}
 	if err == nil {
 		err = j.settleMessages(id.Conversation)

@@ -15,7 +15,7 @@ import (
 
 const (
 	// formatVersion is that of the keys and of how rows belong together.
-	formatVersion = 1
+	formatVersion = 2
 
 	storeName = "store"
 	// creatingName is the store while it is made; it gets its name when it is whole.

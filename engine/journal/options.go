@@ -50,6 +50,9 @@ const (
 	// snapshotInterval is how many events at most are applied on a load,
 	// give or take one append.
 	snapshotInterval = 64
+	// baseSnapshot stands in place of an interval for the snapshot that all loads
+	// begin with once a conversation's first events are gone.
+	baseSnapshot = 0
 	// ringChanges is how far a reader may fall behind and still be served from
 	// memory.
 	ringChanges = 1 << 14

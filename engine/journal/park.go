@@ -107,11 +107,21 @@ func decodeNumber(row string, value []byte) (uint64, error) {
 }
 
 func parkedKey(p *engine.Parked) []byte {
+	channel := string(p.Item.Channel)
 	var d digest
-	if m := p.Item.Message; m != nil {
-		d = digestOf(spaceParked, "message", string(p.Item.Channel), m.External)
-	} else if s := p.Item.Status; s != nil {
-		d = digestOf(spaceParked, "status", string(p.Item.Channel), s.External, strconv.Itoa(int(s.State)))
+	switch i := &p.Item; {
+	case i.Message != nil:
+		d = digestOf(spaceParked, "message", channel, i.Message.External)
+	case i.Status != nil:
+		d = digestOf(spaceParked, "status", channel, i.Status.External, strconv.Itoa(int(i.Status.State)))
+	case i.Amend != nil:
+		d = digestOf(spaceParked, "amendment", channel, i.Amend.External)
+	case i.Echo != nil:
+		d = digestOf(spaceParked, "echo", channel, i.Echo.External)
+	case i.Change != nil:
+		d = digestOf(spaceParked, "change", channel, i.Change.External)
+	case i.Consent != nil:
+		d = digestOf(spaceParked, "consent", channel, strconv.Itoa(int(i.Consent.Consent)), strconv.FormatInt(int64(i.Consent.At), 10))
 	}
 	key := append([]byte{byte(spaceParked)}, p.Conversation[:]...)
 	return append(key, d[:]...)
@@ -119,22 +129,53 @@ func parkedKey(p *engine.Parked) []byte {
 
 func appendParked(value []byte, p *engine.Parked) ([]byte, error) {
 	m := &record.Parked{At: int64(p.At), Workspace: string(p.Item.Workspace), Channel: string(p.Item.Channel)}
-	switch {
-	case p.Item.Message != nil:
-		r := p.Item.Message
+	switch i := &p.Item; {
+	case i.Message != nil:
+		r := i.Message
 		m.Item = &record.Parked_Message{Message: &record.ParkedMessage{
 			Contact: contact(r.Contact), External: r.External, SentAt: int64(r.SentAt),
-			Content: content(r.Content), ReplyTo: r.ReplyTo,
+			Content: content(r.Content), ReplyTo: r.ReplyTo, Context: messageContext(r.Context), Consent: uint32(r.Consent),
 		}}
-	case p.Item.Status != nil:
-		s := p.Item.Status
-		m.Item = &record.Parked_Status{Status: &record.ParkedStatus{
-			External: s.External, Send: s.Op.Version, State: uint32(s.State), Error: s.Error, At: int64(s.At),
+	case i.Status != nil:
+		m.Item = &record.Parked_Status{Status: status(i.Status)}
+	case i.Amend != nil:
+		a := i.Amend
+		m.Item = &record.Parked_Amendment{Amendment: &record.ParkedAmendment{Contact: contact(a.Contact), Outside: a.Outside, Amended: &record.Amended{
+			External: a.External, SentAt: int64(a.SentAt), Target: a.Target, What: uint32(a.What), Content: content(a.Content),
+		}}}
+	case i.Echo != nil:
+		e := i.Echo
+		m.Item = &record.Parked_Echo{Echo: &record.ParkedEcho{
+			Contact: contact(e.Contact), External: e.External, SentAt: int64(e.SentAt), Content: content(e.Content), ReplyTo: e.ReplyTo,
+		}}
+	case i.Change != nil:
+		c := i.Change
+		m.Item = &record.Parked_Change{Change: &record.ParkedChange{
+			Contact: contact(c.Contact), Changed: contact(c.Changed), External: c.External, SentAt: int64(c.SentAt),
+		}}
+	case i.Consent != nil:
+		c := i.Consent
+		m.Item = &record.Parked_Consent{Consent: &record.ParkedConsent{
+			Contact: contact(c.Contact), Consent: uint32(c.Consent), At: int64(c.At),
 		}}
 	default:
-		return nil, &engine.Error{Code: engine.CodeInvalid, Field: "item", Problem: "must be a message or a status"}
+		return nil, &engine.Error{Code: engine.CodeInvalid, Field: "item", Problem: "must be one"}
 	}
 	return appendRecord(value, m)
+}
+
+func status(s *engine.Status) *record.ParkedStatus {
+	return &record.ParkedStatus{
+		External: s.External, Send: s.Op.Version, State: uint32(s.State), Error: s.Error, Detail: s.Detail, At: int64(s.At),
+	}
+}
+
+// statusOf leaves out the conversation of the status's send.
+func statusOf(m *record.ParkedStatus) *engine.Status {
+	return &engine.Status{
+		External: m.GetExternal(), Op: engine.MessageID{Version: m.GetSend()}, State: engine.DeliveryState(m.GetState()),
+		Error: m.GetError(), Detail: m.GetDetail(), At: engine.Instant(m.GetAt()),
+	}
 }
 
 func decodeParked(key, value []byte) (engine.Parked, error) {
@@ -147,21 +188,50 @@ func decodeParked(key, value []byte) (engine.Parked, error) {
 	}
 	p := engine.Parked{Conversation: conversationKeyID(key), At: engine.Instant(m.GetAt())}
 	p.Item.Workspace, p.Item.Channel = engine.WorkspaceID(m.GetWorkspace()), engine.ChannelID(m.GetChannel())
+	if !parkedItemOf(&p, &m) {
+		return engine.Parked{}, corrupt("parked: the item is none that is known")
+	}
+	return p, nil
+}
+
+func parkedItemOf(p *engine.Parked, m *record.Parked) bool {
+	channel := p.Item.Channel
 	switch item := m.GetItem().(type) {
 	case *record.Parked_Message:
 		r := item.Message
 		p.Item.Message = &engine.Receive{
-			Channel: p.Item.Channel, Contact: contactOf(r.GetContact()), External: r.GetExternal(),
+			Channel: channel, Contact: contactOf(r.GetContact()), External: r.GetExternal(),
 			SentAt: engine.Instant(r.GetSentAt()), Content: contentOf(r.GetContent()), ReplyTo: r.GetReplyTo(),
+			Context: messageContextOf(r.GetContext()), Consent: engine.Consent(r.GetConsent()),
 		}
 	case *record.Parked_Status:
-		s := item.Status
-		p.Item.Status = &engine.Status{
-			External: s.GetExternal(), Op: engine.MessageID{Conversation: p.Conversation, Version: s.GetSend()},
-			State: engine.DeliveryState(s.GetState()), Error: s.GetError(), At: engine.Instant(s.GetAt()),
+		p.Item.Status = statusOf(item.Status)
+		p.Item.Status.Op.Conversation = p.Conversation
+	case *record.Parked_Amendment:
+		a := amendedOf(item.Amendment.GetAmended())
+		p.Item.Amend = &engine.Amend{
+			Channel: channel, Contact: contactOf(item.Amendment.GetContact()), External: a.External, SentAt: a.SentAt,
+			Target: a.Target, What: a.What, Content: a.Content, Outside: item.Amendment.GetOutside(),
+		}
+	case *record.Parked_Echo:
+		e := item.Echo
+		p.Item.Echo = &engine.RecordEcho{
+			Channel: channel, Contact: contactOf(e.GetContact()), External: e.GetExternal(),
+			SentAt: engine.Instant(e.GetSentAt()), Content: contentOf(e.GetContent()), ReplyTo: e.GetReplyTo(),
+		}
+	case *record.Parked_Change:
+		c := item.Change
+		p.Item.Change = &engine.ChangeContact{
+			Channel: channel, Contact: contactOf(c.GetContact()), Changed: contactOf(c.GetChanged()),
+			External: c.GetExternal(), SentAt: engine.Instant(c.GetSentAt()),
+		}
+	case *record.Parked_Consent:
+		c := item.Consent
+		p.Item.Consent = &engine.SetConsent{
+			Channel: channel, Contact: contactOf(c.GetContact()), Consent: engine.Consent(c.GetConsent()), At: engine.Instant(c.GetAt()),
 		}
 	default:
-		return engine.Parked{}, corrupt("parked: the item is neither message nor status")
+		return false
 	}
-	return p, nil
+	return true
 }

@@ -19,7 +19,7 @@ import (
 // ones a flipped bit at the end of the WAL drops synced writes unseen.
 func storeOptions(o Options, events *storeEvents) *pebble.Options {
 	options := &pebble.Options{
-		FS:                          walFS{vfs.OnDiskFull(o.FS, events.pauseFull), events.die},
+		FS:                          walFS{vfs.OnDiskFull(o.FS, events.pauseFull), events.die, &events.freshLogs},
 		CacheSize:                   o.CacheBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		ErrorIfNotExists:            true,
@@ -35,9 +35,12 @@ func storeOptions(o Options, events *storeEvents) *pebble.Options {
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBitsPerKey)
 	}
-	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return compression })
 	return options
 }
+
+// compression is a variable for the test that looks for bytes in tables.
+var compression = pebble.DBCompressionBalanced
 
 // storeEvents is what Pebble tells of itself.
 type storeEvents struct {
@@ -49,6 +52,8 @@ type storeEvents struct {
 	full func(error)
 	// open is set while the store is: on a full disk, opening it fails.
 	open atomic.Bool
+	// freshLogs counts who wants no old file of the write-ahead log to be used again.
+	freshLogs atomic.Int32
 	// metrics is nil while there are none.
 	metrics *metrics
 }

@@ -26,6 +26,12 @@ func TestRowsFollowFromEvents(t *testing.T) {
 			"receive": m.receive,
 			"command": m.command,
 			"deliver": m.deliver,
+			"amend":   m.amend,
+			"media":   m.media,
+			"resend":  m.resend,
+			"trim":    m.trim,
+			"erase":   m.erase,
+			"early":   m.early,
 			"pass":    m.pass,
 			"reopen":  m.reopen,
 			"expire":  m.expire,
@@ -155,6 +161,94 @@ func (m *machine) deliver(t *rapid.T) {
 	m.give(t, w, engine.Command{By: journaltest.Engine, Body: engine.RecordStatus{
 		Send: send.Version, State: status, External: "wamid.out." + id.String(), Known: known,
 	}})
+}
+
+// make appends events of the given bodies to w, if it was ever written to.
+func (m *machine) make(t *rapid.T, w *journaltest.Writer, bodies ...engine.Body) {
+	if !w.Conversation.Exists() || w.Conversation.Erased {
+		return
+	}
+	var events []engine.Event
+	for i, b := range bodies {
+		at := max(m.now, w.Conversation.Updated)
+		events = append(events, engine.Event{Version: w.Conversation.Version + uint64(i) + 1, At: at, By: journaltest.Engine, Body: b})
+	}
+	if _, err := w.Commit(w.AppendOf(events...)); err != nil {
+		t.Fatalf("append %T: got error %v, want none", bodies[0], err)
+	}
+}
+
+// target is an item that may have come, may come, or is one of ours.
+func (m *machine) target(t *rapid.T, w *journaltest.Writer) string {
+	if rapid.Bool().Draw(t, "ours") {
+		version := rapid.Uint64Range(1, w.Conversation.Version+1).Draw(t, "send")
+		return "wamid.out." + engine.MessageID{Conversation: w.Conversation.ID, Version: version}.String()
+	}
+	return fmt.Sprintf("wamid.%d", rapid.IntRange(1, m.items+3).Draw(t, "target"))
+}
+
+func (m *machine) amend(t *rapid.T) {
+	w := m.writer(t)
+	m.items++
+	m.make(t, w, engine.Amended{
+		External: fmt.Sprintf("wamid.a%d", m.items), SentAt: m.now, Target: m.target(t, w),
+		What:    rapid.SampledFrom([]engine.Amendment{engine.Reacted, engine.Edited, engine.Revoked}).Draw(t, "what"),
+		Content: journaltest.Text("amended"),
+	})
+}
+
+func (m *machine) media(t *rapid.T) {
+	w := m.writer(t)
+	m.items++
+	m.make(t, w,
+		engine.EchoReceived{External: fmt.Sprintf("wamid.%d", m.items), SentAt: m.now, Content: engine.Content{
+			Kind: engine.ContentImage, Media: &engine.Media{ID: "id"},
+		}},
+		engine.MediaChanged{
+			Message: rapid.Uint64Range(1, w.Conversation.Version+1).Draw(t, "message"),
+			State:   rapid.SampledFrom([]engine.MediaState{engine.MediaPending, engine.MediaStored, engine.MediaFailed}).Draw(t, "state"),
+		})
+}
+
+func (m *machine) resend(t *rapid.T) {
+	w := m.writer(t)
+	m.make(t, w, engine.MessageQueued{
+		Content: journaltest.Text("again"), ResendOf: rapid.Uint64Range(0, w.Conversation.Version).Draw(t, "send"),
+	})
+}
+
+func (m *machine) trim(t *rapid.T) {
+	w := m.writer(t)
+	oldest := rapid.Uint64Range(1, w.Conversation.Version+1).Draw(t, "oldest")
+	if rapid.Bool().Draw(t, "alone") {
+		m.make(t, w, engine.Trimmed{OldestKept: oldest})
+	} else {
+		m.make(t, w, engine.Trimmed{OldestKept: oldest}, engine.TimerArmed{Timer: engine.DueRetention, At: m.now.Add(day)})
+	}
+}
+
+// erase is seldom: nothing follows on it. The contact begins anew.
+func (m *machine) erase(t *rapid.T) {
+	if rapid.IntRange(0, 4).Draw(t, "erase") != 0 {
+		return
+	}
+	w := m.writer(t)
+	m.make(t, w, engine.Erased{})
+	if !w.Conversation.Erased {
+		return
+	}
+	anew := journaltest.NewWriter(m.journal, uint64(len(m.writers)))
+	anew.Contact = w.Contact
+	m.writers = append(m.writers, anew)
+}
+
+func (m *machine) early(t *rapid.T) {
+	_, _, err := m.journal.ParkStatus(engine.Inbound{Channel: journaltest.Channel, Status: &engine.Status{
+		External: fmt.Sprintf("wamid.early.%d", rapid.IntRange(0, 3).Draw(t, "early")), State: engine.Sent, At: m.now,
+	}})
+	if err != nil {
+		t.Fatalf("park status: got error %v, want none", err)
+	}
 }
 
 func (m *machine) pass(t *rapid.T) {

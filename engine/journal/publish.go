@@ -15,18 +15,20 @@ func (j *Journal) publish() {
 				j.die(fmt.Errorf("sync a batch: %w", err))
 			}
 		}
-		if !j.isDead() {
+		alive := j.underway.end()
+		if alive {
 			j.settle(b)
 			j.wakeKeeper()
 		}
-		j.watch.end()
 		if b.pebble != nil {
 			if err := b.pebble.Close(); err != nil {
 				j.die(fmt.Errorf("release a batch: %w", err))
 			}
 		}
-		clear(b.requests)
-		j.batches.Put(b)
+		if alive {
+			clear(b.requests)
+			j.batches.Put(b)
+		}
 	}
 }
 
@@ -49,7 +51,7 @@ func (j *Journal) settle(b *batch) {
 		j.durable.raise(b.changes[n-1].Offset)
 	}
 	for _, r := range b.requests {
-		r.done <- struct{}{}
+		r.done <- true
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/intervenehq/intervene/engine"
@@ -27,6 +28,13 @@ var bodies = []engine.Body{
 	engine.WindowLapsed{},
 	engine.TimerArmed{},
 	engine.Noted{},
+	engine.Amended{},
+	engine.EchoReceived{},
+	engine.ContactLinked{},
+	engine.ConsentChanged{},
+	engine.MediaChanged{},
+	engine.Trimmed{},
+	engine.Erased{},
 }
 
 // TestBodiesAreComplete fails when package engine has a kind that the tests
@@ -67,6 +75,11 @@ func (f *filler) fill(v reflect.Value) {
 		v.SetInt(f.n)
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(f.n))
+	case reflect.Float64:
+		v.SetFloat(float64(f.n) + 0.5)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		f.fill(v.Elem())
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		f.fill(v.Index(0))
@@ -100,8 +113,11 @@ func TestEventRoundTrip(t *testing.T) {
 					t.Fatalf("%s: encode: got error %v, want none", body.Kind(), err)
 				}
 				got, gotEnds, err := decodeEvent(want.Version, value)
-				if err != nil || gotEnds != endsAppend || !reflect.DeepEqual(got, want) {
-					t.Errorf("%s: got %+v, %t, error %v, want %+v, %t", body.Kind(), got, gotEnds, err, want, endsAppend)
+				if err != nil || gotEnds != endsAppend {
+					t.Errorf("%s: got %t, error %v, want %t", body.Kind(), gotEnds, err, endsAppend)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: got another event than wanted (-want +got):\n%s", body.Kind(), diff)
 				}
 				if kind, err := eventKind(value); kind != body.Kind() || err != nil {
 					t.Errorf("kind: got %s, error %v, want %s", kind, err, body.Kind())
@@ -197,6 +213,55 @@ func TestDeliveryRoundTrip(t *testing.T) {
 	want := filled[engine.Delivery]()
 	if got, err := decodeDelivery(appendDelivery(nil, &want)); err != nil || got != want {
 		t.Errorf("got %+v, error %v, want %+v", got, err, want)
+	}
+}
+
+func TestAmendmentsRoundTrip(t *testing.T) {
+	for _, want := range []engine.Amendments{{}, {Edit: &engine.Content{}}, filled[engine.Amendments]()} {
+		if got, err := decodeAmendments(appendAmendments(nil, &want)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got error %v and others than wanted (-want +got):\n%s", err, cmp.Diff(want, got))
+		}
+	}
+}
+
+func TestMediaStatusRoundTrip(t *testing.T) {
+	want := filled[engine.MediaStatus]()
+	if got, err := decodeMediaStatus(appendMediaStatus(nil, &want)); err != nil || got != want {
+		t.Errorf("got %+v, error %v, want %+v", got, err, want)
+	}
+}
+
+func TestParkedRoundTrip(t *testing.T) {
+	full := filled[engine.Inbound]()
+	for _, item := range []engine.Inbound{
+		{Message: full.Message}, {Status: full.Status}, {Amend: full.Amend}, {Echo: full.Echo}, {Change: full.Change}, {Consent: full.Consent},
+	} {
+		want := engine.Parked{Conversation: full.Status.Op.Conversation, At: 7, Item: item}
+		want.Item.Workspace, want.Item.Channel = "ws", "ch"
+		onChannel(&want.Item)
+		value, err := appendParked(nil, &want)
+		if err != nil {
+			t.Fatalf("encode: got error %v, want none", err)
+		}
+		if got, err := decodeParked(parkedKey(&want), value); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got error %v and another item than wanted (-want +got):\n%s", err, cmp.Diff(want, got))
+		}
+	}
+}
+
+// onChannel gives what stands in an item the item's channel.
+func onChannel(i *engine.Inbound) {
+	switch {
+	case i.Message != nil:
+		i.Message.Channel = i.Channel
+	case i.Amend != nil:
+		i.Amend.Channel = i.Channel
+	case i.Echo != nil:
+		i.Echo.Channel = i.Channel
+	case i.Change != nil:
+		i.Change.Channel = i.Channel
+	case i.Consent != nil:
+		i.Consent.Channel = i.Channel
 	}
 }
 

@@ -11,9 +11,13 @@ import (
 type group uint8
 
 const (
-	groupConversation group = iota // events and the head
+	groupRemoval      group = iota // what erasure and retention remove, before anything is set
+	groupConversation              // events and the head
 	groupSnapshot
 	groupDelivery
+	groupAmendment
+	groupMedia
+	groupDeadLetter
 	groupLog
 	groupDedupe
 	groupExternal
@@ -32,11 +36,21 @@ type rows struct {
 	headOffset, logOffset int
 }
 
-// row is one key in rows.buf, with the value behind it unless it is deleted.
+// row is one key in rows.buf, with the value behind it unless it is deleted. Of
+// a range that is deleted the upper end stands in place of the value.
 type row struct {
 	key, value, end int
-	deletes         bool
+	does            deed
 }
+
+// deed is what a row does to its key.
+type deed uint8
+
+const (
+	sets deed = iota
+	deletes
+	deletesRange
+)
 
 func (w *rows) reset() { w.buf, w.list = w.buf[:0], w.list[:0] }
 
@@ -48,7 +62,13 @@ func (w *rows) set(key, value int) {
 
 // remove adds that the key that begins at key of buf is deleted.
 func (w *rows) remove(key int) {
-	w.list = append(w.list, row{key: key, value: len(w.buf), end: len(w.buf), deletes: true})
+	w.list = append(w.list, row{key: key, value: len(w.buf), end: len(w.buf), does: deletes})
+}
+
+// removeRange adds that the keys from the one that begins at lower of buf up to
+// the one that begins at upper and ends where buf does are deleted.
+func (w *rows) removeRange(lower, upper int) {
+	w.list = append(w.list, row{key: lower, value: upper, end: len(w.buf), does: deletesRange})
 }
 
 // stamp puts the offset where the rows carry it.
@@ -65,9 +85,12 @@ func (w *rows) write(b *pebble.Batch, g group) error {
 	}
 	for _, r := range w.list[first:w.ends[g]] {
 		var err error
-		if r.deletes {
+		switch r.does {
+		case deletes:
 			err = b.Delete(w.buf[r.key:r.value], nil)
-		} else {
+		case deletesRange:
+			err = b.DeleteRange(w.buf[r.key:r.value], w.buf[r.value:r.end], nil)
+		default:
 			err = b.Set(w.buf[r.key:r.value], w.buf[r.value:r.end], nil)
 		}
 		if err != nil {

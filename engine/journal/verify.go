@@ -98,6 +98,7 @@ func Verify(dir string, fs vfs.FS) (report Report, err error) {
 	v := &verifier{
 		inspection: in, seed: maphash.MakeSeed(), log: make(map[engine.ConversationID][]logRow),
 		expected: make(map[space]uint64), counters: make(map[columnOf]engine.ColumnCounter),
+		oldest: make(map[engine.ConversationID]uint64),
 	}
 	v.report.Identity = in.mark.identity
 	if err := v.run(); err != nil {
@@ -119,6 +120,9 @@ type verifier struct {
 	expected map[space]uint64
 	keys     map[space]map[string]bool
 	counters map[columnOf]engine.ColumnCounter
+	// oldest is the version of the oldest event of each conversation that does
+	// not begin with its first.
+	oldest map[engine.ConversationID]uint64
 }
 
 // logRow is a row of the log; its indexes are hashed to be kept in memory.
@@ -136,7 +140,7 @@ func (v *verifier) run() (err error) {
 	if v.kept, err = readRetention(v.db); err != nil {
 		return err
 	}
-	for _, step := range []func() error{v.readLog, v.conversations, v.rows, v.columns, v.parked} {
+	for _, step := range []func() error{v.readLog, v.conversations, v.rows, v.columns, v.parked, v.early, v.purge} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -181,10 +185,10 @@ func (v *verifier) readLog() error {
 }
 
 // conversations goes through all events, conversation by conversation.
-func (v *verifier) conversations() error {
+func (v *verifier) conversations() (err error) {
 	prefix := shardKey(nil, spaceConversation, v.shard)
 	var c *conversationCheck
-	err := scan(v.db, prefix, afterAll(prefix), func(key, value []byte) (bool, error) {
+	err = scan(v.db, prefix, afterAll(prefix), func(key, value []byte) (bool, error) {
 		if len(key) != 1+idBytes+8 {
 			v.report.add(Finding{Problem: ProblemUnreadable, Row: spaceConversation.String(), Detail: "the key has another size"})
 			return true, nil
@@ -193,7 +197,9 @@ func (v *verifier) conversations() error {
 			if err := c.finish(); err != nil {
 				return false, err
 			}
-			c = newConversationCheck(v, id)
+			if c, err = newConversationCheck(v, id); err != nil {
+				return false, err
+			}
 		}
 		if version := conversationKeyNumber(key); version != headVersion {
 			return true, c.event(version, value)
@@ -214,6 +220,7 @@ func (v *verifier) conversations() error {
 // derived are the spaces whose rows follow from events and are counted.
 var derived = []space{
 	spaceSnapshot, spaceDelivery, spaceDedupe, spaceExternal, spaceIdentity, spaceBoard, spaceHistory, spaceDue,
+	spaceAmendment, spaceMedia, spaceDeadLetter,
 }
 
 // rows finds what is there and should not be. Every row that should be was
@@ -236,13 +243,14 @@ func (v *verifier) rows() error {
 	again := &verifier{
 		inspection: v.inspection, seed: v.seed, kept: v.kept, log: make(map[engine.ConversationID][]logRow),
 		expected: make(map[space]uint64), keys: surplus, counters: make(map[columnOf]engine.ColumnCounter),
+		oldest: make(map[engine.ConversationID]uint64),
 	}
 	if err := again.conversations(); err != nil {
 		return err
 	}
 	for s, keys := range surplus {
-		err := v.eachRow(s, func(key, _ []byte) error {
-			if !keys[string(key)] {
+		err := v.eachRow(s, func(key, value []byte) error {
+			if !keys[string(key)] && !(s == spaceDedupe && v.outlives(value)) {
 				v.report.add(v.extra(s, key))
 			}
 			return nil
@@ -254,16 +262,30 @@ func (v *verifier) rows() error {
 	return nil
 }
 
+// outlives reports that what a dedupe row points to is gone: the item is known
+// all the same.
+func (v *verifier) outlives(value []byte) bool {
+	ref, err := decodeReference(spaceDedupe.String(), value)
+	return err == nil && ref.Version < v.oldest[ref.Conversation]
+}
+
 func (v *verifier) extra(s space, key []byte) Finding {
 	f := Finding{Problem: ProblemExtra, Row: s.String()}
 	switch s {
-	case spaceSnapshot, spaceDelivery:
+	case spaceSnapshot, spaceDelivery, spaceMedia:
 		if len(key) == 1+idBytes+8 {
 			f.Conversation, f.Number = conversationKeyID(key), conversationKeyNumber(key)
 		}
 	case spaceBoard, spaceHistory:
 		row, _ := parseRowKey(key)
 		f.Conversation = row.Conversation
+	case spaceAmendment:
+		if len(key) == 1+idBytes+len(digest{}) {
+			f.Conversation = conversationKeyID(key)
+		}
+	case spaceDeadLetter:
+		letter, _ := parseDeadLetterKey(key)
+		f.Conversation, f.Number = letter.Message.Conversation, letter.Message.Version
 	case spaceDue:
 		item, _ := parseDueKey(key)
 		f.Conversation, f.Number = item.Conversation, uint64(item.Kind)
@@ -281,7 +303,14 @@ func (v *verifier) eachRow(s space, use func(key, value []byte) error) error {
 	case spaceExternal:
 		lower = appendNumber(shardKey(nil, s, v.shard), v.kept.GetExternalGeneration())
 	}
-	return scan(v.db, lower, afterAll(prefix), func(key, value []byte) (bool, error) { return true, use(key, value) })
+	return scan(v.db, lower, afterAll(prefix), func(key, value []byte) (bool, error) {
+		if s == spaceDeadLetter {
+			if letter, ok := parseDeadLetterKey(key); ok && int64(letter.At) < v.kept.GetDeadLetterAt() {
+				return true, nil
+			}
+		}
+		return true, use(key, value)
+	})
 }
 
 // strangers finds rows of no known sort, or of another shard.
@@ -291,7 +320,7 @@ func (v *verifier) strangers() error {
 		return true, nil
 	}
 	known := [][]byte{metaJournalKey, metaRetentionKey, metaChangesKey}
-	for _, s := range append([]space{spaceConversation, spaceLog, spaceParked}, derived...) {
+	for _, s := range append([]space{spaceConversation, spaceLog, spaceParked, spaceClaimed, spaceEarly, spacePurge}, derived...) {
 		known = append(known, shardKey(nil, s, v.shard))
 	}
 	slices.SortFunc(known, bytes.Compare)
@@ -315,7 +344,7 @@ func (v *verifier) columns() error {
 				v.report.add(Finding{Problem: ProblemUnreadable, Row: s.String(), Conversation: row.Conversation, Detail: err.Error()})
 				return nil
 			}
-			count(shown, &row.Index)
+			countColumn(shown, &row.Index)
 			return nil
 		})
 		if err != nil {
@@ -347,6 +376,29 @@ func (v *verifier) parked() error {
 	})
 }
 
+// early reads the statuses that wait for their send.
+func (v *verifier) early() error {
+	return v.eachRow(spaceEarly, func(_, value []byte) error {
+		if _, err := decodeEarly(value); err != nil {
+			v.report.add(Finding{Problem: ProblemUnreadable, Row: spaceEarly.String(), Detail: err.Error()})
+		}
+		return nil
+	})
+}
+
+// purge reads which conversations are to be purged: only what is erased is.
+func (v *verifier) purge() error {
+	return v.eachRow(spacePurge, func(key, value []byte) error {
+		empty, err := isEmpty(spacePurge)(value)
+		if err != nil || !empty || len(key) != 1+idBytes {
+			v.report.add(Finding{Problem: ProblemUnreadable, Row: spacePurge.String(), Detail: "the row has another size or version"})
+		} else if id := conversationKeyID(key); v.oldest[id] == 0 {
+			v.report.add(Finding{Problem: ProblemExtra, Row: spacePurge.String(), Conversation: id})
+		}
+		return nil
+	})
+}
+
 func compareColumns(a, b columnOf) int {
 	if a.workspace != b.workspace {
 		if a.workspace < b.workspace {
@@ -357,8 +409,8 @@ func compareColumns(a, b columnOf) int {
 	return int(a.column) - int(b.column)
 }
 
-// count adds a conversation to its column.
-func count(counters map[columnOf]engine.ColumnCounter, i *engine.Index) {
+// countColumn adds a conversation to its column.
+func countColumn(counters map[columnOf]engine.ColumnCounter, i *engine.Index) {
 	at := columnOf{i.Workspace, i.Column}
 	c := counters[at]
 	c.Column = i.Column

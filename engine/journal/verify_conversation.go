@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"reflect"
 
 	"github.com/intervenehq/intervene/engine"
@@ -15,27 +16,85 @@ type conversationCheck struct {
 	// broken: an event is missing or unreadable, and nothing after it is known.
 	broken bool
 	state  engine.Conversation
+	// oldest is the version of the first event that should be there, next that of
+	// the one that comes next.
+	oldest, next uint64
+	// base is the version that state had before any event was applied.
+	base uint64
 	// end and index are those of the newest whole append.
 	end      uint64
 	index    engine.Index
 	headSeen bool
+	// trimmed: the append that is read removes events.
+	trimmed bool
 	// log are its rows in the log that no append was found for yet; logged is
 	// the offset of the newest for which one was.
 	log       []logRow
 	logged    uint64
 	sends     map[uint64]engine.Delivery
+	amended   map[digest]engine.Amendments
+	media     map[uint64]engine.MediaStatus
+	snapshots []wantedSnapshot
 	reference map[string]engine.MessageID
 	spaceOf   map[string]space
 }
 
-func newConversationCheck(v *verifier, id engine.ConversationID) *conversationCheck {
+// wantedSnapshot is what a snapshot must hold. A later append may remove it.
+type wantedSnapshot struct {
+	interval, version uint64
+	state             []byte
+}
+
+func newConversationCheck(v *verifier, id engine.ConversationID) (*conversationCheck, error) {
 	c := &conversationCheck{
-		verifier: v, id: id, state: engine.Conversation{ID: id}, log: v.log[id],
-		sends: make(map[uint64]engine.Delivery), reference: make(map[string]engine.MessageID), spaceOf: make(map[string]space),
+		verifier: v, id: id, state: engine.Conversation{ID: id}, log: v.log[id], oldest: 1, next: 1,
+		sends: make(map[uint64]engine.Delivery), amended: make(map[digest]engine.Amendments), media: make(map[uint64]engine.MediaStatus),
+		reference: make(map[string]engine.MessageID), spaceOf: make(map[string]space),
 	}
 	delete(v.log, id)
 	v.report.Conversations++
-	return c
+	return c, c.begin()
+}
+
+// begin finds where the events begin, and what the ones that are gone made.
+func (c *conversationCheck) begin() error {
+	_, err := get(c.db, headKey(nil, c.id), func(value []byte) error {
+		if h, err := decodeHead(value); err == nil {
+			c.oldest, c.next = h.oldest, h.oldest
+		}
+		return nil // it is read again, and reported, when its turn comes
+	})
+	if err != nil || c.oldest <= 1 {
+		return err
+	}
+	c.verifier.oldest[c.id] = c.oldest
+	c.count(spaceSnapshot, conversationKey(nil, spaceSnapshot, c.id, baseSnapshot))
+	base, found, err := readSnapshot(c.db, c.id, baseSnapshot)
+	switch {
+	case err != nil && engine.CodeOf(err) != engine.CodeCorrupt:
+		return err
+	case err != nil:
+		c.broken = true
+		c.add(ProblemUnreadable, spaceSnapshot, c.oldest, err.Error())
+	case !found:
+		c.broken = true
+		c.add(ProblemMissing, spaceSnapshot, c.oldest, "the first events are gone, and what they made")
+	default:
+		c.state, c.base, c.end, c.index = base, base.Version, base.Version, base.Index()
+	}
+	for len(c.log) > 0 && c.log[0].version <= c.base {
+		c.logged, c.log = c.log[0].offset, c.log[1:]
+	}
+	prefix := conversationRange(nil, spaceClaimed, c.id)
+	return scan(c.db, prefix, afterAll(prefix), func(key, value []byte) (bool, error) {
+		empty, err := isEmpty(spaceClaimed)(value)
+		if err != nil || !empty || len(key) != len(prefix)+len(digest{}) {
+			c.add(ProblemUnreadable, spaceClaimed, 0, "the row has another size or version")
+			return true, nil
+		}
+		c.refer(spaceIdentity, identityKey(nil, c.shard, digest(key[len(prefix):])), engine.MessageID{Conversation: c.id})
+		return true, nil
+	})
 }
 
 func (c *conversationCheck) add(problem Problem, row space, number uint64, detail string) {
@@ -52,20 +111,27 @@ func (c *conversationCheck) event(version uint64, value []byte) error {
 	if c.broken {
 		return nil
 	}
-	if version != c.state.Version+1 {
+	if version != c.next {
 		c.broken = true
-		c.add(ProblemMissing, spaceConversation, c.state.Version+1, "versions are not contiguous")
+		c.add(ProblemMissing, spaceConversation, c.next, "versions are not contiguous")
 		return nil
 	}
+	c.next++
 	e, endsAppend, err := decodeEvent(version, value)
 	if err != nil {
 		c.broken = true
 		c.add(ProblemUnreadable, spaceConversation, version, err.Error())
 		return nil
 	}
-	c.state.Apply(&e)
+	if version > c.base {
+		oldest := oldestOf(&c.state)
+		c.state.Apply(&e)
+		if oldestOf(&c.state) > oldest {
+			c.snapshots, c.trimmed = nil, true // they held what was removed
+		}
+	}
 	c.note(&e)
-	if endsAppend {
+	if endsAppend && version > c.base {
 		return c.endAppend()
 	}
 	return nil
@@ -84,8 +150,27 @@ func (c *conversationCheck) note(e *engine.Event) {
 			}
 		}
 	}
-	change, ok := e.Body.(engine.DeliveryChanged)
-	if !ok {
+	switch b := e.Body.(type) {
+	case engine.DeliveryChanged:
+		c.noteDelivery(e, b)
+	case engine.MessageQueued:
+		if b.ResendOf >= c.oldest {
+			sent := c.sends[b.ResendOf]
+			sent.ResentAs = e.Version
+			c.sends[b.ResendOf] = sent
+		}
+	case engine.Amended:
+		target := targetDigest(b.Target)
+		c.amended[target] = c.amended[target].Fold(b)
+	case engine.MediaChanged:
+		if b.Message >= c.oldest {
+			c.media[b.Message] = engine.MediaStatus{State: b.State, Blob: b.Blob, Bytes: b.Bytes}
+		}
+	}
+}
+
+func (c *conversationCheck) noteDelivery(e *engine.Event, change engine.DeliveryChanged) {
+	if change.Send < c.oldest {
 		return
 	}
 	before := c.sends[change.Send]
@@ -109,14 +194,33 @@ func (c *conversationCheck) endAppend() error {
 	c.report.Appends++
 	c.checkLog(begin, before)
 	interval := c.end / snapshotInterval
-	if interval == begin/snapshotInterval {
+	if interval == begin/snapshotInterval && !c.trimmed || interval == baseSnapshot {
+		c.trimmed = false
 		return nil
 	}
-	key := conversationKey(nil, spaceSnapshot, c.id, interval)
-	return c.want(spaceSnapshot, key, c.end, func(value []byte) (bool, error) {
-		got, err := decodeSnapshot(c.id, value)
-		return err == nil && c.equalsState(&got), err
-	})
+	c.trimmed = false
+	state, err := appendRecord(nil, snapshot(&c.state))
+	c.snapshots = append(c.snapshots, wantedSnapshot{interval, c.end, state})
+	return err
+}
+
+// finishSnapshots compares as the disk does: what encodes alike is alike.
+func (c *conversationCheck) finishSnapshots() error {
+	for _, w := range c.snapshots {
+		key := conversationKey(nil, spaceSnapshot, c.id, w.interval)
+		err := c.want(spaceSnapshot, key, w.version, func(value []byte) (bool, error) {
+			got, err := decodeSnapshot(c.id, value)
+			if err != nil {
+				return false, err
+			}
+			again, err := appendRecord(nil, snapshot(&got))
+			return bytes.Equal(again, w.state), err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkLog compares the oldest row of the log that is left with the append that
@@ -131,23 +235,13 @@ func (c *conversationCheck) checkLog(begin uint64, before engine.Index) {
 	row := c.log[0]
 	c.log, c.logged = c.log[1:], row.offset
 	switch {
-	case row.version != c.end, row.expected != begin:
+	case row.version != c.end, row.expected != begin && (begin != c.base || row.expected > begin):
 		c.add(ProblemDiffers, spaceLog, row.offset, "its versions are not the append's")
 	case row.after != c.hash(c.index):
 		c.add(ProblemDiffers, spaceLog, row.offset, "what it says after is not what the events make")
-	case row.before != c.hash(before):
+	case row.expected == begin && row.before != c.hash(before):
 		c.add(ProblemDiffers, spaceLog, row.offset, "what it says before is not what the events make")
 	}
-}
-
-// equalsState compares as the disk does: what encodes alike is alike.
-func (c *conversationCheck) equalsState(got *engine.Conversation) bool {
-	value, err := appendRecord(nil, snapshot(&c.state))
-	if err != nil {
-		return false
-	}
-	want, err := decodeSnapshot(c.id, value)
-	return err == nil && reflect.DeepEqual(&want, got)
 }
 
 // head compares the head, which comes after all events.
@@ -170,9 +264,14 @@ func (c *conversationCheck) head(value []byte) error {
 	if len(want.Tags) == 0 {
 		want.Tags = nil
 	}
+	if len(want.Linked) == 0 {
+		want.Linked = nil
+	}
 	switch {
 	case h.version != c.state.Version:
 		c.addHead(ProblemDiffers, "it has another version")
+	case h.oldest != oldestOf(&c.state):
+		c.addHead(ProblemDiffers, "it says that other events are kept")
 	case projection == projectionVersion && !reflect.DeepEqual(card, want):
 		c.addHead(ProblemDiffers, "the card is not what the events make")
 	case h.offset == 0, c.logged != 0 && h.offset != c.logged, c.logged == 0 && h.offset > c.kept.GetLogOffset():
@@ -206,8 +305,10 @@ func (c *conversationCheck) finish() error {
 			return err
 		}
 	}
-	if err := c.finishSends(); err != nil {
-		return err
+	for _, finish := range []func() error{c.finishSnapshots, c.finishSends, c.finishAmended, c.finishMedia} {
+		if err := finish(); err != nil {
+			return err
+		}
 	}
 	return c.finishIndex()
 }
@@ -222,15 +323,57 @@ func (c *conversationCheck) finishSends() error {
 		if err != nil {
 			return err
 		}
+		at := deadLetterAt(&want)
+		if at == 0 || int64(at) < c.kept.GetDeadLetterAt() {
+			continue
+		}
+		key = deadLetterKey(nil, c.shard, c.state.Workspace, at, engine.MessageID{Conversation: c.id, Version: send})
+		if err := c.want(spaceDeadLetter, key, send, isEmpty(spaceDeadLetter)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isEmpty finds that a row has nothing but its record version.
+func isEmpty(s space) func(value []byte) (bool, error) {
+	return func(value []byte) (bool, error) {
+		rest, err := checkVersion(s.String(), value)
+		return len(rest) == 0, err
+	}
+}
+
+func (c *conversationCheck) finishAmended() error {
+	for target, want := range c.amended {
+		err := c.want(spaceAmendment, hashKey(nil, spaceAmendment, c.id, target), 0, func(value []byte) (bool, error) {
+			got, err := decodeAmendments(value)
+			return err == nil && bytes.Equal(appendAmendments(nil, &got), appendAmendments(nil, &want)), err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *conversationCheck) finishMedia() error {
+	for message, want := range c.media {
+		err := c.want(spaceMedia, conversationKey(nil, spaceMedia, c.id, message), message, func(value []byte) (bool, error) {
+			got, err := decodeMediaStatus(value)
+			return got == want, err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func (c *conversationCheck) finishIndex() error {
 	if c.index.Column == 0 {
-		return nil // it has no event: its head was found alone
+		return nil // it was erased, or it has no event: its head was found alone
 	}
-	count(c.counters, &c.index)
+	countColumn(c.counters, &c.index)
 	s := spaceBoard
 	if c.index.Column == engine.History {
 		s = spaceHistory
@@ -248,23 +391,24 @@ func (c *conversationCheck) finishIndex() error {
 		if at == 0 {
 			continue
 		}
-		err := c.want(spaceDue, dueKey(nil, c.shard, kind, at, c.id), uint64(kind), func(value []byte) (bool, error) {
-			rest, err := checkVersion(spaceDue.String(), value)
-			return len(rest) == 0, err
-		})
-		if err != nil {
+		if err := c.want(spaceDue, dueKey(nil, c.shard, kind, at, c.id), uint64(kind), isEmpty(spaceDue)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// want looks for a row that the events make, and compares it.
-func (c *conversationCheck) want(s space, key []byte, number uint64, same func(value []byte) (bool, error)) error {
+// count notes a row that should be there.
+func (c *conversationCheck) count(s space, key []byte) {
 	c.expected[s]++
 	if keys := c.keys[s]; keys != nil {
 		keys[string(key)] = true
 	}
+}
+
+// want looks for a row that the events make, and compares it.
+func (c *conversationCheck) want(s space, key []byte, number uint64, same func(value []byte) (bool, error)) error {
+	c.count(s, key)
 	if c.keys != nil {
 		return nil // the second time it is the keys alone that matter
 	}

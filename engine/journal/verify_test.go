@@ -52,6 +52,7 @@ func furnish(t *testing.T, fs vfs.FS) {
 			})
 			w.Do(t, journaltest.Agent, engine.SendMessage{Content: journaltest.Text("a person")})
 		}
+		furnishJoined(t, w)
 		if n == 4 {
 			w.Now = w.Now.Add(25 * time.Hour)
 			w.Do(t, journaltest.Engine, engine.FireTimer{Timer: engine.DueWindow})
@@ -59,6 +60,53 @@ func furnish(t *testing.T, fs vfs.FS) {
 	}
 	if err := j.Close(); err != nil {
 		t.Fatalf("close: got error %v, want none", err)
+	}
+}
+
+// furnishJoined makes rows that are joined to messages, and one undelivered send.
+func furnishJoined(t *testing.T, w *journaltest.Writer) {
+	t.Helper()
+	echo := "wamid.echo." + w.Conversation.ID.String()
+	w.Make(t, engine.EchoReceived{External: echo, SentAt: w.Now, Content: engine.Content{Kind: engine.ContentImage, Media: &engine.Media{ID: "1"}}})
+	message := w.Conversation.Version
+	w.Make(t, engine.MediaChanged{Message: message, State: engine.MediaStored, Blob: engine.BlobID(echo), Bytes: int64(message)})
+	edit := journaltest.Text("edited " + echo)
+	w.Make(t, engine.Amended{External: echo + ".a", SentAt: w.Now, Target: echo, What: engine.Edited, Content: edit})
+	w.Make(t, engine.MessageQueued{Content: edit})
+	w.Make(t, engine.DeliveryChanged{Send: w.Conversation.Version, State: engine.Failed, Error: 131026})
+}
+
+// furnishRemoved fills a journal with conversations of which something, or all,
+// was removed.
+func furnishRemoved(t *testing.T, fs vfs.FS) {
+	t.Helper()
+	j := open(t, testOptions(t, fs))
+	for n := range uint64(4) {
+		w := journaltest.NewWriter(j, n)
+		w.Contact.UserID = fmt.Sprintf("US.%d", n)
+		w.Chat(t, 25)
+		furnishJoined(t, w)
+		if n > 0 {
+			w.Make(t, engine.Trimmed{OldestKept: w.Conversation.Version - 20*n})
+			w.Chat(t, 10)
+		}
+		if n == 3 {
+			w.Make(t, engine.Erased{})
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatalf("close: got error %v, want none", err)
+	}
+}
+
+func TestVerifyAfterRemoval(t *testing.T) {
+	fs := vfs.NewMem()
+	furnishRemoved(t, fs)
+	report := verify(t, fs)
+	wantClean(t, report)
+	if report.Conversations != 4 || report.Appends >= report.Offset {
+		t.Errorf("got %d conversations, %d appends to offset %d; want 4, and that appends are gone",
+			report.Conversations, report.Appends, report.Offset)
 	}
 }
 
@@ -118,7 +166,7 @@ func stored(t *testing.T, db *pebble.DB, space byte) []storedRow {
 // spaces are the first bytes of keys, as docs/JOURNAL.md lists them.
 var spaces = map[string]byte{
 	"event and head": 0x10, "snapshot": 0x11, "delivery": 0x12, "log": 0x20, "dedupe": 0x21, "external": 0x22,
-	"identity": 0x23, "board": 0x30, "history": 0x31, "due": 0x40,
+	"identity": 0x23, "board": 0x30, "history": 0x31, "due": 0x40, "amendment": 0x14, "media": 0x15, "dead letter": 0x32,
 }
 
 func TestVerifyIsClean(t *testing.T) {
@@ -154,6 +202,21 @@ func TestVerifyIsClean(t *testing.T) {
 func TestVerifyFindsDamage(t *testing.T) {
 	base := vfs.NewMem()
 	furnish(t, base)
+	findsDamage(t, base, spaces)
+}
+
+// TestVerifyFindsDamageAfterRemoval does so where something was removed. What a
+// dedupe row points to may be gone there, so that damage to it may go unseen.
+func TestVerifyFindsDamageAfterRemoval(t *testing.T) {
+	base := vfs.NewMem()
+	furnishRemoved(t, base)
+	findsDamage(t, base, map[string]byte{
+		"event and head": 0x10, "amendment": 0x14, "claimed": 0x16,
+	})
+}
+
+func findsDamage(t *testing.T, base *vfs.MemFS, spaces map[string]byte) {
+	t.Helper()
 	damages := map[string]func(rows []storedRow, i int, b *pebble.Batch) error{
 		"missing": func(rows []storedRow, i int, b *pebble.Batch) error { return b.Delete(rows[i].key, nil) },
 		"extra": func(rows []storedRow, i int, b *pebble.Batch) error {

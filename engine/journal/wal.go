@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"path"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -17,6 +18,9 @@ const walExtension = ".log"
 type walFS struct {
 	vfs.FS
 	die func(error)
+	// fresh is above zero while no file may be used again, whose end would still
+	// hold what was in it.
+	fresh *atomic.Int32
 }
 
 func (fs walFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -25,6 +29,13 @@ func (fs walFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 }
 
 func (fs walFS) ReuseForWrite(from, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if fs.fresh.Load() > 0 {
+		file, err := fs.FS.Create(name, category)
+		if err == nil {
+			err = fs.FS.Remove(from)
+		}
+		return fs.watch(name, file, err)
+	}
 	file, err := fs.FS.ReuseForWrite(from, name, category)
 	return fs.watch(name, file, err)
 }

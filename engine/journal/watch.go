@@ -47,7 +47,7 @@ func (j *Journal) watchAge() {
 
 // age is how long the oldest write is under way.
 func (j *Journal) age(now time.Time) time.Duration {
-	return max(j.queue.age(now), j.watch.age(now),
+	return max(j.queue.age(now), j.underway.age(now),
 		j.marking.running.age(now), j.changing.running.age(now), j.expiring.running.age(now))
 }
 

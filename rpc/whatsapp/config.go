@@ -14,6 +14,8 @@ const (
 	// DefaultGraphBaseURL and DefaultGraphVersion serve an App that names none.
 	DefaultGraphBaseURL = "https://graph.facebook.com"
 	DefaultGraphVersion = "v25.0"
+	// MaxMessagesPerSecond bounds what may be configured as a number's throughput.
+	MaxMessagesPerSecond = 10_000
 	// MaxAppSecrets is two: the present secret and, while it rotates, the next.
 	MaxAppSecrets = 2
 )
@@ -23,6 +25,8 @@ type (
 	AppID string
 	// PhoneNumberID is Meta's ID of a WhatsApp number; it is not the number.
 	PhoneNumberID string
+	// WABAID is Meta's ID of a WhatsApp Business Account.
+	WABAID string
 )
 
 // Secret is a string that shows itself to nobody who prints, logs or marshals it.
@@ -42,6 +46,10 @@ type Config struct {
 	Channels []Channel
 	// Transport carries what is sent. Nil: the Graph's own.
 	Transport http.RoundTripper
+	// Files opens what was uploaded here. Nil: there is nothing.
+	Files Files
+	// Arrived is told of the messages that customers sent to a channel. Nil: nobody.
+	Arrived func(channel engine.ChannelID, messages int) `json:"-"`
 }
 
 // App is one app of Meta's: who may call its webhook, and where its Graph API is.
@@ -54,6 +62,10 @@ type App struct {
 	// first element. Empty means the default.
 	GraphBaseURL string
 	GraphVersion string
+	// MediaHosts are where files that came may be fetched from, with the access
+	// token: a host, or "*." before the end of one. Empty means the default. The host
+	// of GraphBaseURL is always one.
+	MediaHosts []string
 }
 
 // Channel is one WhatsApp number of one workspace.
@@ -63,6 +75,16 @@ type Channel struct {
 	App           AppID
 	PhoneNumberID PhoneNumberID
 	AccessToken   Secret
+	// StopKeywords and StartKeywords are what customers write, alone and in any
+	// case, to hear no more of marketing, and to hear of it again. Both nil: STOP
+	// and START. Empty lists: no keywords.
+	StopKeywords, StartKeywords []string
+	// WABAID is the WhatsApp Business Account of the number; empty: its templates
+	// cannot be listed.
+	WABAID WABAID
+	// MessagesPerSecond is the number's throughput, in and out together; 0 means
+	// the default.
+	MessagesPerSecond int
 }
 
 func (c Config) withDefaults() Config {
@@ -74,9 +96,17 @@ func (c Config) withDefaults() Config {
 		if app.GraphVersion == "" {
 			app.GraphVersion = DefaultGraphVersion
 		}
+		if len(app.MediaHosts) == 0 {
+			app.MediaHosts = DefaultMediaHosts
+		}
 		apps[i] = app
 	}
 	c.Apps = apps
+	channels := make([]Channel, len(c.Channels))
+	for i, channel := range c.Channels {
+		channels[i] = channel.withKeywords()
+	}
+	c.Channels = channels
 	return c
 }
 
@@ -114,6 +144,13 @@ func (c Config) Validate() error {
 // pathSafe is what may stand in a URL's path as it is.
 var pathSafe = regexp.MustCompile(`^[0-9A-Za-z_-][0-9A-Za-z_.-]{0,127}$`)
 
+// mediaHost is a host's name, or the end of one after "*.".
+var mediaHost = regexp.MustCompile(`^(\*\.)?[0-9a-z]([0-9a-z.-]*[0-9a-z])?$`)
+
+// DefaultMediaHosts are where Meta keeps files: media URLs point to lookaside.fbsbx.com
+// (developers.facebook.com/docs/whatsapp/cloud-api/reference/media).
+var DefaultMediaHosts = []string{"lookaside.fbsbx.com", "*.fbcdn.net", "*.whatsapp.net"}
+
 // headerSafe is what a token may be made of, to stand in a header.
 var headerSafe = regexp.MustCompile(`^[!-~]+$`)
 
@@ -138,6 +175,11 @@ func (a App) validate() error {
 	}
 	if !pathSafe.MatchString(a.GraphVersion) {
 		errs = append(errs, errors.New("graph_version must be one element of a path"))
+	}
+	for _, host := range a.MediaHosts {
+		if !mediaHost.MatchString(host) {
+			errs = append(errs, errors.New(`media_hosts must be host names, "*." before them for those that end so`))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -169,6 +211,15 @@ func (c Channel) validate(apps map[AppID]bool) error {
 	}
 	if !headerSafe.MatchString(string(c.AccessToken)) {
 		errs = append(errs, errors.New("access_token must be visible ASCII, and not empty"))
+	}
+	if err := c.validateKeywords(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.WABAID != "" && !pathSafe.MatchString(string(c.WABAID)) {
+		errs = append(errs, errors.New("waba_id must be 1 to 128 letters, digits, dots, dashes and underscores"))
+	}
+	if c.MessagesPerSecond < 0 || c.MessagesPerSecond > MaxMessagesPerSecond {
+		errs = append(errs, fmt.Errorf("messages_per_second must be at most %d", MaxMessagesPerSecond))
 	}
 	return errors.Join(errs...)
 }

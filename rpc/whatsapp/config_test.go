@@ -87,7 +87,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"%v": fmt.Sprintf("%v", config), "%+v": fmt.Sprintf("%+v", config), "%#v": fmt.Sprintf("%#v", config),
-		"%q": fmt.Sprintf("%q", config), "%x": fmt.Sprintf("%x", config.Apps[0].VerifyToken), "JSON": string(marshalled),
+		"%q": fmt.Sprintf("%q %q", config.Apps, config.Channels[0].AccessToken), "%x": fmt.Sprintf("%x", config.Apps[0].VerifyToken), "JSON": string(marshalled),
 	} {
 		for _, secret := range []string{testSecret, testVerify, testToken, fmt.Sprintf("%x", testVerify)} {
 			if strings.Contains(text, secret) {

@@ -17,6 +17,7 @@ type delivery struct {
 	events   map[eventKind]int
 	oddities map[oddity]int
 	fields   map[string]int // changes of other fields than messages
+	codes    map[int32]int  // of the errors that Meta reports, the first MaxReportedCodes
 	channels map[engine.ChannelID]bool
 }
 
@@ -39,6 +40,8 @@ const (
 	oddContact oddityKind = "contact"
 	oddMessage oddityKind = "message"
 	oddStatus  oddityKind = "status"
+	oddEcho    oddityKind = "echo"
+	oddConsent oddityKind = "consent"
 
 	notAnObject      oddityReason = "not_an_object"
 	notAList         oddityReason = "not_a_list"
@@ -46,18 +49,32 @@ const (
 	unknownChannel   oddityReason = "unknown_channel"
 	missingID        oddityReason = "missing_id"
 	missingIdentity  oddityReason = "missing_identity"
+	badUserID        oddityReason = "bad_user_id"
 	badTimestamp     oddityReason = "bad_timestamp"
 	unknownStatus    oddityReason = "unknown_status"
+	unknownConsent   oddityReason = "unknown_consent"
+	groupMessage     oddityReason = "group_message"
 	oversizedID      oddityReason = "oversized_id"
 	oversizedContent oddityReason = "oversized_content" // taken in, but cut
-	reportedError    oddityReason = "reported_error"    // Meta's own, in value.errors
+	unreadablePart   oddityReason = "unreadable_part"   // taken in, but for that
+	reportedError    oddityReason = "reported_error"    // Meta's own, of a change or a message
+)
+
+// The fields that are acted on.
+const (
+	fieldMessages    = "messages"
+	fieldPreferences = "user_preferences"
+	fieldEchoes      = "message_echoes"
+	fieldPhoneEchoes = "smb_message_echoes"
 )
 
 // otherField stands for every field that otherFields does not name.
 const otherField = "other"
 
-// otherFields are what Meta delivers besides messages. They are recorded, not
-// acted on.
+// otherFields are what Meta delivers besides messages. They are recorded, and but
+// for those above not acted on. What comes on standby is another's to answer
+// (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/standby),
+// history is past, and user_id_update never comes: a system message does.
 var otherFields = map[string]bool{
 	"account_alerts": true, "account_review_update": true, "account_settings_update": true, "account_update": true,
 	"automatic_events": true, "business_capability_update": true, "business_status_update": true, "calls": true, "flows": true,
@@ -76,9 +93,9 @@ const businessAccount = "whatsapp_business_account"
 // on its own, so that a rotten one takes nobody with it; only a body that is
 // not a JSON object with a list of entries is an error.
 //
-// encoding/json bounds the depth of nesting (10,000), lets the last of
-// duplicate keys win and turns invalid UTF-8 into U+FFFD, so that every string
-// in items is valid UTF-8. U+0000 is kept: it is valid, and a customer's.
+// encoding/json bounds the depth of nesting (10,000) and turns invalid UTF-8 into
+// U+FFFD, so that every string in items is valid UTF-8. U+0000 is kept: it is valid,
+// and a customer's. Of members of one name the last counts.
 func parse(body []byte, channels map[PhoneNumberID]Channel) (delivery, error) {
 	d := delivery{
 		events:   make(map[eventKind]int),
@@ -86,18 +103,26 @@ func parse(body []byte, channels map[PhoneNumberID]Channel) (delivery, error) {
 		fields:   make(map[string]int),
 		channels: make(map[engine.ChannelID]bool),
 	}
-	var envelope struct {
-		Object lenientString   `json:"object"`
-		Entry  json.RawMessage `json:"entry"`
-	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return delivery{}, errNotDelivery // the decoder's own text repeats the input
-	}
-	entries, ok := list(envelope.Entry)
-	if !ok || entries == nil { // absent and null are no list here
+	if !json.Valid(body) {
 		return delivery{}, errNotDelivery
 	}
-	if envelope.Object != businessAccount {
+	var about lenientString
+	var rawEntries json.RawMessage
+	if !members(body[space(body, 0):], func(name string, value json.RawMessage) {
+		switch name {
+		case "object":
+			about = lenient(value)
+		case "entry":
+			rawEntries = value
+		}
+	}) {
+		return delivery{}, errNotDelivery
+	}
+	entries, ok := elements(rawEntries) // absent and null are no list here
+	if !ok {
+		return delivery{}, errNotDelivery
+	}
+	if about != businessAccount {
 		d.odd(oddObject, otherObject, 1)
 		return d, nil
 	}
@@ -114,73 +139,111 @@ func (d *delivery) odd(kind oddityKind, reason oddityReason, n int) {
 }
 
 func (d *delivery) entry(raw json.RawMessage, channels map[PhoneNumberID]Channel) {
-	var entry struct {
-		Changes json.RawMessage `json:"changes"`
-	}
-	if !object(raw, &entry) {
+	var changes json.RawMessage
+	if !members(raw, func(name string, value json.RawMessage) {
+		if name == "changes" {
+			changes = value
+		}
+	}) {
 		d.odd(oddEntry, notAnObject, 1)
 		return
 	}
-	for _, change := range d.list(oddChange, entry.Changes) {
+	for _, change := range d.list(oddChange, changes) {
 		d.change(change, channels)
 	}
 }
 
 func (d *delivery) change(raw json.RawMessage, channels map[PhoneNumberID]Channel) {
-	var change struct {
-		Field lenientString   `json:"field"`
-		Value json.RawMessage `json:"value"`
-	}
-	if !object(raw, &change) {
+	var field string
+	var content json.RawMessage
+	if !members(raw, func(name string, value json.RawMessage) {
+		switch name {
+		case "field":
+			field = string(lenient(value))
+		case "value":
+			content = value
+		}
+	}) {
 		d.odd(oddChange, notAnObject, 1)
 		return
 	}
-	field := string(change.Field)
 	switch {
-	case field == "messages":
-		d.value(change.Value, channels)
+	case field == fieldMessages:
 	case otherFields[field]:
 		d.fields[field]++
 	default:
 		d.fields[otherField]++
 	}
+	switch field {
+	case fieldMessages, fieldPreferences, fieldEchoes, fieldPhoneEchoes:
+		d.value(field, content, channels)
+	}
 }
 
-// value is one change of the field messages: what came for one number.
-func (d *delivery) value(raw json.RawMessage, channels map[PhoneNumberID]Channel) {
-	var value struct {
-		Metadata json.RawMessage `json:"metadata"`
-		Contacts json.RawMessage `json:"contacts"`
-		Messages json.RawMessage `json:"messages"`
-		Statuses json.RawMessage `json:"statuses"`
-		Errors   json.RawMessage `json:"errors"`
-	}
-	if !object(raw, &value) {
+// value is one change of a field that is acted on: what came for one number.
+func (d *delivery) value(field string, raw json.RawMessage, channels map[PhoneNumberID]Channel) {
+	var in struct{ metadata, contacts, messages, statuses, echoes, preferences, errors json.RawMessage }
+	if !members(raw, func(name string, value json.RawMessage) {
+		switch name {
+		case "metadata":
+			in.metadata = value
+		case "contacts":
+			in.contacts = value
+		case "messages":
+			in.messages = value
+		case "statuses":
+			in.statuses = value
+		case "message_echoes":
+			in.echoes = value
+		case "user_preferences":
+			in.preferences = value
+		case "errors":
+			in.errors = value
+		}
+	}) {
 		d.odd(oddChange, notAnObject, 1)
 		return
 	}
-	messages, statuses := d.list(oddMessage, value.Messages), d.list(oddStatus, value.Statuses)
-	var metadata struct {
-		PhoneNumberID lenientString `json:"phone_number_id"`
+	var messages, statuses, echoes, preferences []json.RawMessage
+	switch field {
+	case fieldMessages:
+		messages, statuses = d.list(oddMessage, in.messages), d.list(oddStatus, in.statuses)
+	case fieldPreferences:
+		preferences = d.list(oddConsent, in.preferences)
+	default:
+		echoes = d.list(oddEcho, in.echoes)
 	}
-	known := object(value.Metadata, &metadata)
-	channel, configured := channels[PhoneNumberID(metadata.PhoneNumberID)]
+	var number PhoneNumberID
+	known := members(in.metadata, func(name string, value json.RawMessage) {
+		if name == "phone_number_id" {
+			number = PhoneNumberID(lenient(value))
+		}
+	})
+	channel, configured := channels[number]
 	if !known || !configured {
 		d.odd(oddMessage, unknownChannel, len(messages))
 		d.odd(oddStatus, unknownChannel, len(statuses))
-		if len(messages)+len(statuses) == 0 {
+		d.odd(oddEcho, unknownChannel, len(echoes))
+		d.odd(oddConsent, unknownChannel, len(preferences))
+		if len(messages)+len(statuses)+len(echoes)+len(preferences) == 0 {
 			d.odd(oddChange, unknownChannel, 1)
 		}
 		return
 	}
 	d.channels[channel.ID] = true
-	d.odd(oddChange, reportedError, len(d.list(oddChange, value.Errors)))
-	contacts := d.contacts(value.Contacts)
+	d.report(oddChange, in.errors)
+	contacts := d.contacts(in.contacts)
 	for _, message := range messages {
-		d.message(message, channel, contacts)
+		d.message(message, channel, &contacts)
 	}
 	for _, status := range statuses {
 		d.status(status, channel)
+	}
+	for _, echo := range echoes {
+		d.echo(echo, channel, &contacts)
+	}
+	for _, preference := range preferences {
+		d.preference(preference, channel, &contacts)
 	}
 }
 
@@ -195,14 +258,10 @@ func (d *delivery) list(kind oddityKind, raw json.RawMessage) []json.RawMessage 
 
 // list is raw taken apart; absent and null are empty lists.
 func list(raw json.RawMessage) ([]json.RawMessage, bool) {
-	if raw == nil {
+	if raw == nil || string(raw) == "null" {
 		return nil, true
 	}
-	var elements []json.RawMessage
-	if json.Unmarshal(raw, &elements) != nil {
-		return nil, false
-	}
-	return elements, true
+	return elements(raw)
 }
 
 // object decodes raw into the struct that into points to, and reports whether
@@ -217,16 +276,39 @@ func object(raw json.RawMessage, into any) bool {
 type lenientString string
 
 func (s *lenientString) UnmarshalJSON(raw []byte) error {
-	*s = ""
+	*s = lenient(raw)
+	return nil
+}
+
+func lenient(raw json.RawMessage) lenientString {
+	if len(raw) == 0 {
+		return ""
+	}
 	switch c := raw[0]; {
 	case c == '"':
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return err
-		}
-		*s = lenientString(text)
+		text, _ := unquote(raw)
+		return lenientString(text)
 	case c == '-' || c >= '0' && c <= '9':
-		*s = lenientString(raw)
+		return lenientString(raw)
 	}
+	return ""
+}
+
+// lenientBool takes true, and the string; anything else is false.
+type lenientBool bool
+
+func (b *lenientBool) UnmarshalJSON(raw []byte) error {
+	*b = string(raw) == "true" || string(raw) == `"true"`
 	return nil
+}
+
+// memberOf is the member of raw that has this name; nil if there is none.
+func memberOf(raw json.RawMessage, name string) json.RawMessage {
+	var found json.RawMessage
+	members(raw, func(other string, value json.RawMessage) {
+		if other == name {
+			found = value
+		}
+	})
+	return found
 }

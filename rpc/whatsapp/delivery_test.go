@@ -4,20 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
-
-	"github.com/intervenehq/intervene/engine"
 )
 
 // mainChannels are those of the app main in tests.
 func mainChannels() map[PhoneNumberID]Channel {
 	channels := make(map[PhoneNumberID]Channel)
-	for _, channel := range testConfig().Channels {
+	for _, channel := range testConfig().withDefaults().Channels {
 		if channel.App == "main" {
 			channels[channel.PhoneNumberID] = channel
 		}
@@ -41,56 +38,6 @@ func TestParse(t *testing.T) {
 	})
 }
 
-// describe writes a delivery in lines that a person can compare.
-func describe(d delivery) string {
-	var out strings.Builder
-	for _, item := range d.items {
-		fmt.Fprintf(&out, "%s/%s ", item.Workspace, item.Channel)
-		if m := item.Message; m != nil {
-			fmt.Fprintf(&out, "message %s at %d from name=%q wa_id=%q user_id=%q", m.External, m.SentAt, m.Contact.Name, m.Contact.WaID, m.Contact.UserID)
-			if m.ReplyTo != "" {
-				fmt.Fprintf(&out, " reply_to=%s", m.ReplyTo)
-			}
-			fmt.Fprintf(&out, "\n  %s %q", m.Content.Kind, m.Content.Text)
-			if m.Content.Payload != "" {
-				fmt.Fprintf(&out, " payload=%q", m.Content.Payload)
-			}
-			if m.Content.Raw != "" {
-				fmt.Fprintf(&out, "\n  raw %s", m.Content.Raw)
-			}
-			out.WriteByte('\n')
-		}
-		if s := item.Status; s != nil {
-			fmt.Fprintf(&out, "status %s %s at %d", s.External, s.State, s.At)
-			if s.Op != (engine.MessageID{}) {
-				fmt.Fprintf(&out, " op=%s", s.Op)
-			}
-			if s.Error != 0 {
-				fmt.Fprintf(&out, " error=%d", s.Error)
-			}
-			out.WriteByte('\n')
-		}
-	}
-	var counts []string
-	for kind, n := range d.events {
-		counts = append(counts, fmt.Sprintf("event %s: %d", kind, n))
-	}
-	for what, n := range d.oddities {
-		counts = append(counts, fmt.Sprintf("odd %s %s: %d", what.kind, what.reason, n))
-	}
-	for field, n := range d.fields {
-		counts = append(counts, fmt.Sprintf("field %s: %d", field, n))
-	}
-	slices.Sort(counts)
-	for _, line := range counts {
-		out.WriteString(line + "\n")
-	}
-	if out.Len() == 0 {
-		return "nothing\n"
-	}
-	return out.String()
-}
-
 // textDelivery is a body with one text message for each of bodies, written as
 // JSON strings.
 func textDelivery(bodies ...string) []byte {
@@ -103,8 +50,11 @@ func textDelivery(bodies ...string) []byte {
 }
 
 // valueDelivery is a body with one change of channel 1001 that holds members.
-func valueDelivery(members string) []byte {
-	return []byte(`{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"1001"},` +
+func valueDelivery(members string) []byte { return fieldDelivery(fieldMessages, members) }
+
+// fieldDelivery is one of another field.
+func fieldDelivery(field, members string) []byte {
+	return []byte(`{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"` + field + `","value":{"metadata":{"phone_number_id":"1001"},` +
 		members + `}}]}]}`)
 }
 
@@ -152,11 +102,24 @@ func TestParseBoundsWhatIsKept(t *testing.T) {
 	}{
 		{"text", textDelivery(long), oddity{oddMessage, oversizedContent}, true},
 		{"raw", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"order","x":"%s"}`, long), oddity{oddMessage, oversizedContent}, true},
+		{"caption", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"image","image":{"id":"1","caption":"%s"}}`, long), oddity{oddMessage, oversizedContent}, true},
+		{"file name", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"document","document":{"id":"1","filename":"%s"}}`, long), oddity{oddMessage, oversizedContent}, true},
+		{"address", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"location","location":{"latitude":1,"longitude":1,"address":"%s"}}`, long), oddity{oddMessage, oversizedContent}, true},
+		{"flow", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"interactive","interactive":{"type":"nfm_reply","nfm_reply":{"response_json":{"x":"%s"}}}}`, long), oddity{oddMessage, oversizedContent}, true},
+		{"referral", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"text","text":{"body":"x"},"referral":{"source_url":"%s"}}`, long), oddity{oddMessage, oversizedContent}, true},
+		{"reply", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"text","text":{"body":"x"},"context":{"id":"%s"}}`, longID), oddity{oddMessage, oversizedContent}, true},
+		{"cards", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"contacts","contacts":[{}%s]}`, strings.Repeat(",{}", MaxCards)), oddity{oddMessage, oversizedContent}, true},
+		{"numbers of a card", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"contacts","contacts":[{"phones":[{}%s]}]}`, strings.Repeat(",{}", MaxCardEntries)), oddity{oddMessage, oversizedContent}, true},
+		{"cards in all", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"contacts","contacts":[{}%s]}`, strings.Repeat(`,{"name":{"first_name":"`+long[:MaxNameBytes]+`","last_name":"`+long[:MaxNameBytes]+`","prefix":"`+long[:MaxNameBytes]+`"}}`, MaxCards-1)), oddity{oddMessage, oversizedContent}, true},
+		{"lines of an order", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"order","order":{"product_items":[{"quantity":1}%s]}}`, strings.Repeat(`,{"quantity":1}`, MaxOrderItems)), oddity{oddMessage, oversizedContent}, true},
+		{"number, beside a user id", message(`{"from":"%s","from_user_id":"US.a1","id":"w","timestamp":"1760000000","type":"text","text":{"body":"x"}}`, longID), oddity{oddMessage, oversizedID}, true},
 		{"type name", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"%s"}`, long[:MaxNameBytes+2]), oddity{oddMessage, oversizedContent}, true},
 		{"payload", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"button","button":{"text":"t","payload":"%s"}}`, long), oddity{oddMessage, oversizedContent}, true},
 		{"id", message(`{"from":"1","id":"%s","timestamp":"1760000000","type":"order"}`, longID), oddity{oddMessage, oversizedID}, false},
 		{"sender", message(`{"from":"%s","id":"w","timestamp":"1760000000","type":"order"}`, longID), oddity{oddMessage, oversizedID}, false},
-		{"user id", message(`{"from":"1","user_id":"%s","id":"w","timestamp":"1760000000","type":"order"}`, longID), oddity{oddMessage, oversizedID}, false},
+		{"user id", message(`{"user_id":"%s","id":"w","timestamp":"1760000000","type":"order"}`, longID), oddity{oddMessage, oversizedID}, false},
+		{"user id, beside a number", message(`{"from":"1","user_id":"%s","id":"w","timestamp":"1760000000","type":"text","text":{"body":"x"}}`, longID), oddity{oddMessage, badUserID}, true},
+		{"target", message(`{"from":"1","id":"w","timestamp":"1760000000","type":"revoke","revoke":{"original_message_id":"%s"}}`, longID), oddity{oddMessage, oversizedContent}, true},
 		{"status id", valueDelivery(`"statuses":[{"id":"` + longID + `","status":"sent","timestamp":"1760000000"}]`), oddity{oddStatus, oversizedID}, false},
 	}
 	for _, tt := range tests {
@@ -171,10 +134,7 @@ func TestParseBoundsWhatIsKept(t *testing.T) {
 			if !tt.kept {
 				return
 			}
-			content := d.items[0].Message.Content
-			if len(content.Text) > MaxTextBytes || len(content.Payload) > MaxNameBytes || len(content.Raw) > MaxRawBytes || !utf8.ValidString(content.Text+content.Payload) {
-				t.Errorf("content: got %d bytes of text, %d of payload, %d of raw, want them bounded and valid", len(content.Text), len(content.Payload), len(content.Raw))
-			}
+			checkItems(t, d.items)
 		})
 	}
 }

@@ -43,12 +43,20 @@ type Graph struct {
 	transport *http.Transport
 	logger    *slog.Logger
 	metrics   *Metrics
+	pace      *pace
+	uploads   *uploads
+	media     *http.Client // for files that came, from wherever Meta keeps them
 	failures  rate.Sometimes
 	draw      func(time.Duration) time.Duration // replaced by tests
 }
 
 type graphChannel struct {
+	id            engine.ChannelID
 	messagesURL   string
+	mediaURL      string   // where files are uploaded
+	templatesURL  string   // empty: no waba_id is configured
+	baseURL       *url.URL // with the version
+	mediaHosts    []string
 	authorization string
 }
 
@@ -59,6 +67,14 @@ func NewGraph(config Config, logger *slog.Logger, metrics *Metrics) (*Graph, err
 		return nil, fmt.Errorf("configure the Graph client: %w", err)
 	}
 	transport := newGraphTransport()
+	uploads, err := newUploads(config.Files)
+	if err != nil {
+		return nil, fmt.Errorf("configure the Graph client: %w", err)
+	}
+	pace, err := newPace(config, metrics)
+	if err != nil {
+		return nil, fmt.Errorf("configure the Graph client: %w", err)
+	}
 	g := &Graph{
 		channels:  make(map[engine.ChannelID]graphChannel, len(config.Channels)),
 		transport: transport,
@@ -69,29 +85,67 @@ func NewGraph(config Config, logger *slog.Logger, metrics *Metrics) (*Graph, err
 		},
 		logger:   logger,
 		metrics:  metrics,
+		pace:     pace,
+		uploads:  uploads,
 		failures: rate.Sometimes{First: 1, Interval: graphLogInterval},
 		draw:     rand.N[time.Duration],
 	}
 	if config.Transport != nil {
 		g.client.Transport = config.Transport
 	}
+	g.media = newMediaClient(config)
 	apps := make(map[AppID]App, len(config.Apps))
 	for _, app := range config.withDefaults().Apps {
 		apps[app.ID] = app
 	}
 	for _, channel := range config.Channels {
 		app := apps[channel.App]
-		address, err := url.JoinPath(app.GraphBaseURL, app.GraphVersion, string(channel.PhoneNumberID), "messages")
+		known, err := newGraphChannel(app, channel)
 		if err != nil {
 			return nil, fmt.Errorf("configure the Graph client: channel %q: %w", channel.ID, err)
 		}
-		g.channels[channel.ID] = graphChannel{address, "Bearer " + string(channel.AccessToken)}
+		g.channels[channel.ID] = known
 	}
 	return g, nil
 }
 
-// Close lets go of idle connections. Sends in flight go on.
-func (g *Graph) Close() { g.transport.CloseIdleConnections() }
+func newGraphChannel(app App, channel Channel) (graphChannel, error) {
+	base, err := url.Parse(app.GraphBaseURL)
+	if err != nil {
+		return graphChannel{}, err
+	}
+	base = base.JoinPath(app.GraphVersion)
+	number := base.JoinPath(string(channel.PhoneNumberID))
+	known := graphChannel{
+		id: channel.ID, baseURL: base, mediaHosts: app.MediaHosts,
+		messagesURL: number.JoinPath("messages").String(), mediaURL: number.JoinPath("media").String(),
+		authorization: "Bearer " + string(channel.AccessToken),
+	}
+	if channel.WABAID != "" {
+		known.templatesURL = base.JoinPath(string(channel.WABAID), "message_templates").String()
+	}
+	return known, nil
+}
+
+// Reserve answers 0 when a send to the contact may go now, and takes its place
+// in the pace of number and contact. Else it answers when to ask again, and has
+// taken nothing.
+func (g *Graph) Reserve(channel engine.ChannelID, to engine.Contact) time.Duration {
+	return g.pace.reserve(channel, to)
+}
+
+// Arrived counts messages of customers, which use a number's throughput too.
+func (g *Graph) Arrived(channel engine.ChannelID, messages int) {
+	g.pace.arrived(channel, messages)
+}
+
+// Close ends the uploads that are under way and lets go of idle connections.
+// Sends in flight go on.
+func (g *Graph) Close() {
+	g.uploads.stop()
+	g.transport.CloseIdleConnections()
+	g.media.CloseIdleConnections()
+}
 
 // newGraphTransport speaks HTTP/1.1 alone: there a connection that breaks
 // leaves one send unknown; over HTTP/2 it would be all that are in flight.

@@ -5,6 +5,9 @@ import (
 	"strconv"
 )
 
+// MaxErrorDetailBytes bounds what is kept of Meta's words about an error.
+const MaxErrorDetailBytes = 512
+
 // action is what an error of Meta's asks of a send.
 type action uint8
 
@@ -133,6 +136,14 @@ const (
 	codeLabelOther      = "other"
 	codeLabelPermission = "200-299"
 )
+
+// codeLabelOf is codeLabel of an answer that may have no code.
+func codeLabelOf(answer graphAnswer) string {
+	if !answer.hasCode {
+		return codeLabelNone
+	}
+	return codeLabel(answer.code)
+}
 
 // codeLabel names code in metrics, where only the table's codes have a name.
 func codeLabel(code int32) string {

@@ -15,21 +15,6 @@ import (
 	"github.com/intervenehq/intervene/engine"
 )
 
-// textMessage is the body of a send, as Meta names it.
-type textMessage struct {
-	Product       string `json:"messaging_product"`
-	RecipientType string `json:"recipient_type"`
-	To            string `json:"to,omitempty"`
-	Recipient     string `json:"recipient,omitempty"`
-	Type          string `json:"type"`
-	Text          struct {
-		Body       string `json:"body"`
-		PreviewURL bool   `json:"preview_url"`
-	} `json:"text"`
-	// OpaqueCallbackData comes back in every status of the message.
-	OpaqueCallbackData string `json:"biz_opaque_callback_data"`
-}
-
 // Send makes one attempt and says how it ended: Accepted with the message's
 // name, Rejected, Unknown, or Queued for what was surely not sent, to be tried
 // again after retryAfter. RetryAt is left to the caller, who has the clock.
@@ -47,46 +32,30 @@ func (g *Graph) Send(ctx context.Context, o engine.Outbound) (result engine.Atte
 	if !ok {
 		g.metrics.graphPauses.WithLabelValues(unknownChannelLabel).Inc()
 		g.logFailure(ctx, o.Channel, "send to a channel that is not configured", slog.Int("attempt", int(o.Attempt)))
-		return g.queued(0, pacePause, o.Attempt, 0)
+		return held(0), g.pace.paused(o.Channel, 0)
 	}
-	body, err := encodeSend(o)
+	files, problem := g.files(ctx, channel, o)
+	if problem != nil {
+		code = codeLabelOf(problem.answer)
+		return g.unprepared(ctx, o, problem)
+	}
+	body, err := encodeSend(o, files)
 	if err != nil {
 		g.logFailure(ctx, o.Channel, "send cannot be encoded", slog.Any("error", err))
 		return engine.AttemptResult{State: engine.Rejected}, 0
 	}
-	answer := g.post(ctx, channel, body)
+	answer := g.post(ctx, channel, channel.messagesURL, contentJSON, body)
 	if answer.failure != nil {
 		g.logFailure(ctx, o.Channel, "no answer from the Graph API", slog.Any("error", answer.failure))
 	}
-	if answer.hasCode {
-		code = codeLabel(answer.code)
-	}
+	code = codeLabelOf(answer)
 	return g.outcome(ctx, o, answer)
 }
 
 // unknownChannelLabel keeps names that are not configured out of the metrics.
 const unknownChannelLabel = "unknown"
 
-func encodeSend(o engine.Outbound) ([]byte, error) {
-	if o.Content.Kind != engine.ContentText {
-		return nil, fmt.Errorf("content of kind %s cannot be sent", o.Content.Kind)
-	}
-	m := textMessage{Product: "whatsapp", RecipientType: "individual", Type: "text", OpaqueCallbackData: o.ID.String()}
-	m.Text.Body = o.Content.Text
-	switch {
-	case o.To.WaID != "":
-		m.To = "+" + o.To.WaID
-	case o.To.UserID != "":
-		m.Recipient = o.To.UserID
-	default:
-		return nil, errors.New("contact has no identity")
-	}
-	body, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("encode the send: %w", err)
-	}
-	return body, nil
-}
+const contentJSON = "application/json"
 
 // graphAnswer is what came back of one request.
 type graphAnswer struct {
@@ -97,20 +66,23 @@ type graphAnswer struct {
 	external   string
 	code       int32
 	hasCode    bool
+	detail     string // what Meta says of the error
+	body       []byte // the whole answer
 }
 
-func (g *Graph) post(ctx context.Context, channel graphChannel, content []byte) graphAnswer {
+// post makes one request that is never repeated by itself.
+func (g *Graph) post(ctx context.Context, channel graphChannel, address, contentType string, content []byte) graphAnswer {
 	ctx, cancel := context.WithTimeout(ctx, GraphTimeout)
 	defer cancel()
 	body := newOnceBody(content)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, channel.messagesURL, body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, body)
 	if err != nil {
 		return graphAnswer{unsent: body.seal(), failure: fmt.Errorf("make the request: %w", withoutURL(err))}
 	}
 	request.ContentLength = int64(len(content))
 	request.Header.Set("Authorization", channel.authorization)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Content-Type", contentType)
+	request.Header.Set("Accept", contentJSON)
 
 	response, err := g.client.Do(request)
 	if err != nil {
@@ -141,6 +113,7 @@ func readAnswer(response *http.Response) graphAnswer {
 		answer.failure = errors.New("answer is too large")
 		return answer
 	}
+	answer.body = text
 	var parsed struct {
 		Messages json.RawMessage `json:"messages"`
 		Error    json.RawMessage `json:"error"`
@@ -149,13 +122,28 @@ func readAnswer(response *http.Response) graphAnswer {
 		return answer
 	}
 	answer.external = firstMessageID(parsed.Messages)
-	var failed struct {
-		Code *int32 `json:"code"`
-	}
-	if object(parsed.Error, &failed) && failed.Code != nil {
-		answer.code, answer.hasCode = *failed.Code, true
-	}
+	answer.code, answer.detail, answer.hasCode = graphError(parsed.Error)
 	return answer
+}
+
+// graphError reads Meta's error object.
+func graphError(raw json.RawMessage) (code int32, detail string, ok bool) {
+	var failed struct {
+		Code    *int32          `json:"code"`
+		Message lenientString   `json:"message"`
+		Data    json.RawMessage `json:"error_data"`
+	}
+	if !object(raw, &failed) || failed.Code == nil {
+		return 0, "", false
+	}
+	var data struct {
+		Details lenientString `json:"details"`
+	}
+	detail = string(failed.Message)
+	if object(failed.Data, &data) && data.Details != "" {
+		detail = string(data.Details)
+	}
+	return *failed.Code, clip(detail, MaxErrorDetailBytes), true
 }
 
 func firstMessageID(raw json.RawMessage) string {

@@ -36,11 +36,13 @@ func newGraphEdge(t *testing.T, baseURL string) graphEdge {
 	config := testConfig()
 	config.Apps[0].GraphBaseURL = baseURL
 	e := graphEdge{log: &logBuffer{}, registry: prometheus.NewRegistry()}
-	graph, err := NewGraph(config, e.log.logger(), NewMetrics(e.registry))
+	metrics := NewMetrics(e.registry)
+	graph, err := NewGraph(config, e.log.logger(), metrics)
 	if err != nil {
 		t.Fatalf("NewGraph: got error %v, want none", err)
 	}
 	graph.draw = func(longest time.Duration) time.Duration { return longest }
+	graph.pace.draw = graph.draw
 	graph.failures.Interval, graph.failures.Every = 0, 1
 	e.Graph = graph
 	t.Cleanup(graph.Close)
@@ -162,7 +164,7 @@ func TestGraphSendsNothingThatItCannot(t *testing.T) {
 	}{
 		{"content of another kind", func(o *engine.Outbound) { o.Content.Kind = engine.ContentUnsupported }, engine.AttemptResult{State: engine.Rejected}, 0},
 		{"contact without identity", func(o *engine.Outbound) { o.To = engine.Contact{Name: "Ana"} }, engine.AttemptResult{State: engine.Rejected}, 0},
-		{"channel that is not configured", func(o *engine.Outbound) { o.Channel = "gone" }, engine.AttemptResult{State: engine.Queued}, 5 * time.Minute},
+		{"channel that is not configured", func(o *engine.Outbound) { o.Channel = "gone" }, engine.AttemptResult{State: engine.Queued, Held: true}, 5 * time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -182,21 +184,22 @@ func TestGraphErrorCodes(t *testing.T) {
 	type outcome struct {
 		state engine.DeliveryState
 		after time.Duration // after the third attempt, jitter at its longest
+		held  bool
 	}
 	tests := []struct {
 		name  string
 		codes []int
 		want  outcome
 	}{
-		{"back off the number", []int{130429}, outcome{engine.Queued, 16 * time.Second}},
-		{"back off for a quota", []int{4, 80007}, outcome{engine.Queued, 16 * time.Minute}},
-		{"back off the pair", []int{131056}, outcome{engine.Queued, 16 * time.Second}},
-		{"ambiguous", []int{1, 2, 131000, 131016, 131057, 133004}, outcome{engine.Unknown, 0}},
-		{"pause", []int{190, 0, 3, 10, 200, 230, 299, 368, 131031, 131048, 131042, 131045, 133010, 130497, 131064}, outcome{engine.Queued, 80 * time.Minute}},
-		{"needs a template", []int{131047}, outcome{engine.Rejected, 0}},
-		{"permanent", []int{131026, 131051, 131021, 131008, 131009, 100, 131053, 130472, 131050, 131062}, outcome{engine.Rejected, 0}},
-		{"not before 24 hours", []int{131049}, outcome{engine.Rejected, 0}},
-		{"template is wrong", []int{132000, 132001, 132005, 132007, 132012, 132015, 132016, 132068, 132069}, outcome{engine.Rejected, 0}},
+		{"back off the number", []int{130429}, outcome{engine.Queued, 16 * time.Second, true}},
+		{"back off for a quota", []int{4, 80007}, outcome{engine.Queued, 16 * time.Minute, true}},
+		{"back off the pair", []int{131056}, outcome{engine.Queued, 16 * time.Second, false}},
+		{"ambiguous", []int{1, 2, 131000, 131016, 131057, 133004}, outcome{engine.Unknown, 0, false}},
+		{"pause", []int{190, 0, 3, 10, 200, 230, 299, 368, 131031, 131048, 131042, 131045, 133010, 130497, 131064}, outcome{engine.Queued, 5 * time.Minute, true}},
+		{"needs a template", []int{131047}, outcome{engine.Rejected, 0, false}},
+		{"permanent", []int{131026, 131051, 131021, 131008, 131009, 100, 131053, 130472, 131050, 131062}, outcome{engine.Rejected, 0, false}},
+		{"not before 24 hours", []int{131049}, outcome{engine.Rejected, 0, false}},
+		{"template is wrong", []int{132000, 132001, 132005, 132007, 132012, 132015, 132016, 132068, 132069}, outcome{engine.Rejected, 0, false}},
 	}
 	tested := 0
 	for _, tt := range tests {
@@ -208,7 +211,9 @@ func TestGraphErrorCodes(t *testing.T) {
 					o := outbound()
 					o.Attempt = 3
 					result, after := e.Send(t.Context(), o)
-					wantResult(t, result, after, engine.AttemptResult{State: tt.want.state, Error: int32(code)}, tt.want.after)
+					wantResult(t, result, after, engine.AttemptResult{
+						State: tt.want.state, Error: int32(code), Detail: detailUnless(tt.want.held), Held: tt.want.held,
+					}, tt.want.after)
 					label := codeLabel(int32(code))
 					if got := testutil.ToFloat64(e.metrics.graphRequests.WithLabelValues("send", tt.want.state.String(), label)); got != 1 || label == codeLabelOther {
 						t.Errorf("requests counted under %q: got %v, want 1 under a name of its own", label, got)
@@ -223,6 +228,14 @@ func TestGraphErrorCodes(t *testing.T) {
 	if want := len(actions) + 3; tested != want { // three of 200 to 299
 		t.Errorf("codes tested: got %d, want all %d of the table", tested, want)
 	}
+}
+
+// detailUnless is what errorBody says of the error: a send that is held keeps none.
+func detailUnless(held bool) string {
+	if held {
+		return ""
+	}
+	return "private words"
 }
 
 // TestGraphAnswersWithoutKnownCode: then the status has to say it.
@@ -244,19 +257,19 @@ func TestGraphAnswersWithoutKnownCode(t *testing.T) {
 		{http.StatusOK, `{}`, engine.AttemptResult{State: engine.Unknown}, 0},
 		{http.StatusOK, `<html>`, engine.AttemptResult{State: engine.Unknown}, 0},
 		{http.StatusOK, ``, engine.AttemptResult{State: engine.Unknown}, 0},
-		{http.StatusOK, errorBody(unknown), engine.AttemptResult{State: engine.Unknown, Error: unknown}, 0},
-		{http.StatusBadRequest, errorBody(unknown), engine.AttemptResult{State: engine.Rejected, Error: unknown}, 0},
-		{http.StatusUnauthorized, errorBody(unknown), engine.AttemptResult{State: engine.Queued, Error: unknown}, 5 * time.Minute},
-		{http.StatusTooManyRequests, errorBody(unknown), engine.AttemptResult{State: engine.Queued, Error: unknown}, time.Second},
-		{http.StatusBadGateway, errorBody(unknown), engine.AttemptResult{State: engine.Unknown, Error: unknown}, 0},
+		{http.StatusOK, errorBody(unknown), engine.AttemptResult{State: engine.Unknown, Error: unknown, Detail: "private words"}, 0},
+		{http.StatusBadRequest, errorBody(unknown), engine.AttemptResult{State: engine.Rejected, Error: unknown, Detail: "private words"}, 0},
+		{http.StatusUnauthorized, errorBody(unknown), engine.AttemptResult{State: engine.Queued, Error: unknown, Held: true}, 5 * time.Minute},
+		{http.StatusTooManyRequests, errorBody(unknown), engine.AttemptResult{State: engine.Queued, Error: unknown, Held: true}, time.Second},
+		{http.StatusBadGateway, errorBody(unknown), engine.AttemptResult{State: engine.Unknown, Error: unknown, Detail: "private words"}, 0},
 		{http.StatusBadRequest, `{"error":{"code":"x"}}`, engine.AttemptResult{State: engine.Rejected}, 0},
 		{http.StatusBadRequest, `{"error":"x"}`, engine.AttemptResult{State: engine.Rejected}, 0},
 		{http.StatusBadRequest, `<html>`, engine.AttemptResult{State: engine.Rejected}, 0},
-		{http.StatusUnauthorized, `<html>`, engine.AttemptResult{State: engine.Queued}, 5 * time.Minute},
-		{http.StatusForbidden, `<html>`, engine.AttemptResult{State: engine.Queued}, 5 * time.Minute},
-		{http.StatusNotFound, `<html>`, engine.AttemptResult{State: engine.Queued}, 5 * time.Minute},
+		{http.StatusUnauthorized, `<html>`, engine.AttemptResult{State: engine.Queued, Held: true}, 5 * time.Minute},
+		{http.StatusForbidden, `<html>`, engine.AttemptResult{State: engine.Queued, Held: true}, 5 * time.Minute},
+		{http.StatusNotFound, `<html>`, engine.AttemptResult{State: engine.Queued, Held: true}, 5 * time.Minute},
 		{http.StatusRequestTimeout, `<html>`, engine.AttemptResult{State: engine.Unknown}, 0},
-		{http.StatusTooManyRequests, `<html>`, engine.AttemptResult{State: engine.Queued}, time.Second},
+		{http.StatusTooManyRequests, `<html>`, engine.AttemptResult{State: engine.Queued, Held: true}, time.Second},
 		{http.StatusInternalServerError, `<html>`, engine.AttemptResult{State: engine.Unknown}, 0},
 		{http.StatusServiceUnavailable, ``, engine.AttemptResult{State: engine.Unknown}, 0},
 		{http.StatusGatewayTimeout, ``, engine.AttemptResult{State: engine.Unknown}, 0},
@@ -290,7 +303,7 @@ func TestGraphFollowsNoRedirect(t *testing.T) {
 	for _, status := range []int{http.StatusMovedPermanently, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		e := serveGraph(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
 		result, after := e.Send(t.Context(), outbound())
-		wantResult(t, result, after, engine.AttemptResult{State: engine.Queued}, 5*time.Minute)
+		wantResult(t, result, after, engine.AttemptResult{State: engine.Queued, Held: true}, 5*time.Minute)
 	}
 	if got := elsewhere.Load(); got != 0 {
 		t.Errorf("requests elsewhere: got %d, want none", got)

@@ -29,6 +29,10 @@ type Metrics struct {
 	graphRequests *prometheus.CounterVec
 	graphDuration *prometheus.HistogramVec
 	graphPauses   *prometheus.CounterVec
+
+	graphWaits         *prometheus.CounterVec
+	graphRetriesDenied *prometheus.CounterVec
+	graphBreaker       *prometheus.GaugeVec
 }
 
 // NewMetrics registers the package's metrics; with a nil registerer they count
@@ -53,9 +57,9 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			"From a webhook request's first byte to its answer, by how it was answered.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20}, "outcome"),
 		events: counter("intervene_webhook_events_total",
-			"Messages and statuses of configured channels, redeliveries included, by kind.", "kind"),
+			"What came for configured channels, redeliveries included, by kind: messages by that of their content, what amends them, echoes, changes of contacts and consent, statuses.", "kind"),
 		fields: counter("intervene_webhook_fields_total",
-			"Changes of other webhook fields than messages, by field.", "field"),
+			"Changes of other webhook fields than messages, acted on or not, by field.", "field"),
 		oddities: counter("intervene_webhook_oddities_total",
 			"What signed webhooks held and was not taken in, or only in part; reason unknown_channel counts items of numbers that are not configured.", "kind", "reason"),
 		refused: counter("intervene_webhook_items_refused_total",
@@ -77,6 +81,14 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20}, "operation"),
 		graphPauses: counter("intervene_graph_pauses_total",
 			"Sends put off because Meta refuses the whole channel: its token, its account or its number needs an operator.", "channel"),
+		graphWaits: counter("intervene_graph_waits_total",
+			"Times that a send was not attempted yet, by why: the number's pace, the contact's pace, Meta's own backoff, or the open breaker.", "channel", "reason"),
+		graphRetriesDenied: counter("intervene_graph_retries_denied_total",
+			"Retries that wait for long because too many of the number's sends are retries.", "channel"),
+		graphBreaker: factory.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_graph_breaker_open",
+			Help: "1 while the number's breaker holds its sends back or lets them through one by one, 0 while all is well.",
+		}, []string{"channel"}),
 	}
 }
 
@@ -103,7 +115,38 @@ func (m *Metrics) delivered(d delivery, now time.Time) {
 // graphOperation is what was asked of the Graph API.
 type graphOperation string
 
-const operationSend graphOperation = "send"
+const (
+	operationSend      graphOperation = "send"
+	operationUpload    graphOperation = "upload"
+	operationDownload  graphOperation = "download"
+	operationTemplates graphOperation = "templates"
+	operationReceipt   graphOperation = "receipt"
+)
+
+// breakerState is what the gauge of a breaker says.
+type breakerState float64
+
+const (
+	breakerClosed breakerState = 0
+	breakerOpen   breakerState = 1
+)
+
+func (m *Metrics) breaker(channel engine.ChannelID, state breakerState) {
+	m.graphBreaker.WithLabelValues(string(channel)).Set(float64(state))
+}
+
+// graphCall counts a request that is no send.
+func (m *Metrics) graphCall(operation graphOperation, answer graphAnswer, took time.Duration) {
+	outcome := "failed"
+	switch {
+	case answer.failure == nil && isSuccess(answer.status):
+		outcome = "ok"
+	case answer.failure == nil && answer.status != 0:
+		outcome = "refused"
+	}
+	m.graphRequests.WithLabelValues(string(operation), outcome, codeLabelOf(answer)).Inc()
+	m.graphDuration.WithLabelValues(string(operation)).Observe(took.Seconds())
+}
 
 func (m *Metrics) graphRequest(operation graphOperation, state engine.DeliveryState, code string, took time.Duration) {
 	m.graphRequests.WithLabelValues(string(operation), state.String(), code).Inc()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"testing"
 	"time"
 
@@ -107,7 +108,7 @@ func TestRoundTripInbound(t *testing.T) {
 		got[m.External] = m.Content
 	}
 	for wamid, content := range want {
-		if got[wamid] != content {
+		if !reflect.DeepEqual(got[wamid], content) {
 			t.Errorf("message %s: got %+v, want %+v", wamid, got[wamid], content)
 		}
 	}

@@ -15,15 +15,6 @@ var statusStates = map[string]engine.DeliveryState{
 	"failed":    engine.Failed,
 }
 
-const (
-	eventStatusSent      eventKind = "status_sent"
-	eventStatusDelivered eventKind = "status_delivered"
-	eventStatusRead      eventKind = "status_read"
-	eventStatusPlayed    eventKind = "status_played"
-	eventStatusFailed    eventKind = "status_failed"
-	eventStatusDeleted   eventKind = "status_deleted" // counted, and nothing more
-)
-
 var statusEvents = map[engine.DeliveryState]eventKind{
 	engine.Sent:      eventStatusSent,
 	engine.Delivered: eventStatusDelivered,
@@ -32,15 +23,33 @@ var statusEvents = map[engine.DeliveryState]eventKind{
 	engine.Failed:    eventStatusFailed,
 }
 
+// otherStatusTypes have statuses that are no message's, under the same words: of
+// a payment that failed, the message arrived.
+var otherStatusTypes = map[lenientString]bool{"payment": true, "call": true}
+
+// status is what became of a send
+// (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status).
 func (d *delivery) status(raw json.RawMessage, channel Channel) {
 	var status struct {
-		ID        lenientString   `json:"id"`
-		Status    lenientString   `json:"status"`
-		Timestamp lenientString   `json:"timestamp"`
-		Errors    json.RawMessage `json:"errors"`
-		Opaque    lenientString   `json:"biz_opaque_callback_data"`
+		ID, Type, Status, Timestamp, Opaque lenientString
+		Errors                              json.RawMessage
 	}
-	if !object(raw, &status) {
+	if !members(raw, func(name string, value json.RawMessage) {
+		switch name {
+		case "id":
+			status.ID = lenient(value)
+		case "type":
+			status.Type = lenient(value)
+		case "status":
+			status.Status = lenient(value)
+		case "timestamp":
+			status.Timestamp = lenient(value)
+		case "biz_opaque_callback_data":
+			status.Opaque = lenient(value)
+		case "errors":
+			status.Errors = value
+		}
+	}) {
 		d.odd(oddStatus, notAnObject, 1)
 		return
 	}
@@ -50,7 +59,7 @@ func (d *delivery) status(raw json.RawMessage, channel Channel) {
 	case status.Status == "deleted":
 		d.events[eventStatusDeleted]++
 		return
-	case !known:
+	case !known || otherStatusTypes[status.Type]:
 		d.odd(oddStatus, unknownStatus, 1)
 		return
 	case status.ID == "":
@@ -64,11 +73,12 @@ func (d *delivery) status(raw json.RawMessage, channel Channel) {
 		return
 	}
 	d.events[statusEvents[state]]++
+	code, detail := firstError(status.Errors)
 	d.items = append(d.items, engine.Inbound{
 		Workspace: channel.Workspace,
 		Channel:   channel.ID,
 		Status: &engine.Status{
-			External: string(status.ID), Op: opID(status.Opaque), State: state, Error: firstError(status.Errors), At: at,
+			External: string(status.ID), Op: opID(status.Opaque), State: state, Error: code, Detail: detail, At: at,
 		},
 	})
 }
@@ -81,19 +91,4 @@ func opID(opaque lenientString) engine.MessageID {
 		return engine.MessageID{}
 	}
 	return id
-}
-
-// firstError is the code of the first error that Meta lists, 0 if it lists none.
-func firstError(raw json.RawMessage) int32 {
-	errs, ok := list(raw)
-	if !ok || len(errs) == 0 {
-		return 0
-	}
-	var first struct {
-		Code int32 `json:"code"`
-	}
-	if !object(errs[0], &first) {
-		return 0
-	}
-	return first.Code
 }

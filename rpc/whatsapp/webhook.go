@@ -36,6 +36,8 @@ type Webhook struct {
 	metrics    *Metrics
 	bytes      budget
 	deliveries budget
+	contacts   shares
+	arrived    func(engine.ChannelID, int)
 }
 
 // webhookApp is one app with the channels whose items count under its secrets.
@@ -49,6 +51,7 @@ func NewWebhook(config Config, inbox Inbox, logger *slog.Logger, metrics *Metric
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("configure the webhook: %w", err)
 	}
+	config = config.withDefaults()
 	h := &Webhook{
 		apps:       make(map[AppID]*webhookApp, len(config.Apps)),
 		inbox:      inbox,
@@ -56,6 +59,8 @@ func NewWebhook(config Config, inbox Inbox, logger *slog.Logger, metrics *Metric
 		metrics:    metrics,
 		bytes:      budget{limit: MaxInflightBytes, gauge: metrics.inflightBytes},
 		deliveries: budget{limit: MaxInflightDeliveries, gauge: metrics.inflightDeliveries},
+		contacts:   shares{used: make(map[sharer]int)},
+		arrived:    config.Arrived,
 	}
 	for _, app := range config.Apps {
 		h.apps[app.ID] = &webhookApp{App: app, channels: make(map[PhoneNumberID]Channel)}
@@ -135,11 +140,28 @@ func (h *Webhook) deliver(w http.ResponseWriter, r *http.Request, app *webhookAp
 	}
 	h.metrics.delivered(d, time.Now())
 	h.logOddities(r.Context(), app.ID, d)
+	h.count(d.items)
 	if !h.receive(r.Context(), app.ID, d.items) {
 		return refuse(w, ackUnavailable)
 	}
 	w.WriteHeader(http.StatusOK)
 	return ackOK
+}
+
+// count tells of the customers' messages, which use their numbers' throughput.
+func (h *Webhook) count(items []engine.Inbound) {
+	if h.arrived == nil {
+		return
+	}
+	messages := make(map[engine.ChannelID]int)
+	for i := range items {
+		if items[i].Message != nil {
+			messages[items[i].Channel]++
+		}
+	}
+	for channel, n := range messages {
+		h.arrived(channel, n)
+	}
 }
 
 // read reads the body within BodyTimeout. The deadline needs no lifting: past it
@@ -162,24 +184,35 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, hel
 // we are slow, and to drop work half-done, only to be sent it again, makes that
 // worse. WebhookTimeout and MaxInflightDeliveries bound what goes on unheard.
 func (h *Webhook) receive(ctx context.Context, app AppID, items []engine.Inbound) bool {
-	if len(items) == 0 {
-		return true
+	admitted, taken := h.contacts.take(items)
+	defer h.contacts.give(taken)
+	all := len(admitted) == len(items)
+	if !all {
+		h.metrics.undurable.WithLabelValues(engine.CodeOverloaded.String()).Add(float64(len(items) - len(admitted)))
+	}
+	if len(admitted) == 0 {
+		return all
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), WebhookTimeout)
 	defer cancel()
-	errs := h.inbox.Receive(ctx, items)
-	if len(errs) != len(items) {
-		panic(fmt.Sprintf("inbox answered %d errors for %d items", len(errs), len(items)))
+	errs := h.inbox.Receive(ctx, admitted)
+	if len(errs) != len(admitted) {
+		panic(fmt.Sprintf("inbox answered %d errors for %d items", len(errs), len(admitted)))
 	}
+	return h.settle(ctx, app, errs) && all
+}
+
+// settle counts what the Inbox answered, and reports whether nothing is to come
+// again.
+func (h *Webhook) settle(ctx context.Context, app AppID, errs []error) bool {
 	all := true
-	refusals := make(map[engine.Code]int)
-	failures := make(map[engine.Code]int)
+	var refusals, failures map[engine.Code]int
 	for _, err := range errs {
 		switch {
 		case refused(err):
-			refusals[engine.CodeOf(err)]++
+			refusals = counted(refusals, engine.CodeOf(err))
 		case !settled(err):
-			failures[engine.CodeOf(err)]++
+			failures = counted(failures, engine.CodeOf(err))
 			all = false
 		}
 	}
@@ -194,11 +227,25 @@ func (h *Webhook) receive(ctx context.Context, app AppID, items []engine.Inbound
 	return all
 }
 
-// logOddities keeps a record, without content, of what was not taken in.
+// counted is counts with one more of code: mostly there is nothing to count.
+func counted(counts map[engine.Code]int, code engine.Code) map[engine.Code]int {
+	if counts == nil {
+		counts = make(map[engine.Code]int)
+	}
+	counts[code]++
+	return counts
+}
+
+// logOddities keeps a record, without content, of what was not taken in, of what
+// Meta reported and of the other fields.
 func (h *Webhook) logOddities(ctx context.Context, app AppID, d delivery) {
 	for what, n := range d.oddities {
 		h.logger.LogAttrs(ctx, slog.LevelWarn, "webhook item not taken in",
 			slog.String("app", string(app)), slog.String("kind", string(what.kind)), slog.String("reason", string(what.reason)), slog.Int("items", n))
+	}
+	for code, n := range d.codes {
+		h.logger.LogAttrs(ctx, slog.LevelWarn, "webhook reports an error",
+			slog.String("app", string(app)), slog.Int("code", int(code)), slog.Int("errors", n))
 	}
 	for field, n := range d.fields {
 		h.logger.LogAttrs(ctx, slog.LevelInfo, "webhook field recorded",

@@ -20,8 +20,10 @@ type Config struct {
 	Listen      string // host:port of Connect, the webhooks and the console
 	AdminListen string // host:port of metrics, probes and profiles
 	DataDir     string // the journal's folder
-	Apps        []App
-	Workspaces  []Workspace
+	// ReadReceipts shows customers that agents have read their messages.
+	ReadReceipts bool
+	Apps         []App
+	Workspaces   []Workspace
 }
 
 // App is an app at Meta: what its webhooks are verified with, and where its
@@ -32,6 +34,7 @@ type App struct {
 	AppSecrets   []Secret // any of them may have signed a webhook
 	GraphBaseURL string   // without a slash at its end
 	GraphVersion string
+	MediaHosts   []string // nil: Meta's
 }
 
 // Workspace is one business: the tenant.
@@ -49,6 +52,11 @@ type Channel struct {
 	App           string // an App's ID
 	PhoneNumberID string // Meta's ID of the number, not the number
 	AccessToken   Secret
+	WABAID        string // Meta's ID of the business account; empty: none
+	// MessagesPerSecond is the number's throughput; 0: Meta's own default.
+	MessagesPerSecond int
+	// StopKeywords and StartKeywords are nil where nothing is said of them.
+	StopKeywords, StartKeywords []string
 }
 
 // BotFile is what a workspace's bot is made from.

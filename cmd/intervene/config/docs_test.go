@@ -21,7 +21,7 @@ func TestDocs(t *testing.T) {
 	full, least := parsed(t, examples[0][1]), parsed(t, examples[1][1])
 
 	fullWorkspace, leastWorkspace := full.Workspaces[0], least.Workspaces[0]
-	if full.Listen != least.Listen || full.AdminListen != least.AdminListen || full.DataDir != least.DataDir || fullWorkspace.Policy != leastWorkspace.Policy {
+	if full.Listen != least.Listen || full.AdminListen != least.AdminListen || full.DataDir != least.DataDir || full.ReadReceipts != least.ReadReceipts || fullWorkspace.Policy != leastWorkspace.Policy {
 		t.Errorf("got another meaning with the defaults written out than without:\n%s%s", describe(full), describe(least))
 	}
 	if app := full.Apps[0]; app.GraphBaseURL != DefaultGraphBaseURL || app.GraphVersion != DefaultGraphVersion {
@@ -31,9 +31,10 @@ func TestDocs(t *testing.T) {
 	for _, told := range []string{
 		DefaultListen, DefaultAdminListen, DefaultDataDir, DefaultGraphBaseURL, DefaultGraphVersion, hours, idForm.String(),
 		string(RoleAgent), string(RoleSupervisor), string(RoleBot), string(RoleAdmin),
-		"listen", "admin_listen", "data_dir", "whatsapp_apps", "workspaces", "id", "verify_token", "app_secrets", "graph_base_url", "graph_version",
+		"listen", "admin_listen", "data_dir", "read_receipts", "whatsapp_apps", "workspaces", "id", "verify_token", "app_secrets", "graph_base_url", "graph_version",
 		"channels", "whatsapp.app", "whatsapp.phone_number_id", "whatsapp.access_token", "bot.file",
-		"handoff.takeover_from_active", "handoff.auto_resolve_after", "tokens", "name", "role", "sha256",
+		"handoff.takeover_from_active", "handoff.auto_resolve_after", "handoff.write_first", "handoff.outside_silence", "retention_days",
+		"media_hosts", "whatsapp.waba_id", "whatsapp.messages_per_second", "whatsapp.stop_keywords", "whatsapp.start_keywords", "tokens", "name", "role", "sha256",
 		"{env: NAME}", "{file: PATH}", `{value: "..."}`,
 	} {
 		if !strings.Contains(string(text), "`"+told+"`") {

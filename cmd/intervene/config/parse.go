@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -22,6 +23,7 @@ const (
 	DefaultGraphBaseURL     = "https://graph.facebook.com"
 	DefaultGraphVersion     = "v25.0"
 	DefaultAutoResolveAfter = 24 * time.Hour
+	DefaultOutsideSilence   = time.Hour
 )
 
 const (
@@ -34,14 +36,23 @@ const (
 	MaxAppSecrets = 4
 	// MaxNameRunes bounds the name of a caller.
 	MaxNameRunes = 100
-	// MinAutoResolveAfter is as fine as the engine's time is.
-	MinAutoResolveAfter = time.Millisecond
-	MaxAutoResolveAfter = 365 * 24 * time.Hour
+	// MinDuration is as fine as the engine's time is.
+	MinDuration = time.Millisecond
+	MaxDuration = 365 * 24 * time.Hour
+	// MinRetentionDays is longer than a repeated command finds its first outcome.
+	MinRetentionDays = 3
+	MaxRetentionDays = 3650
+	// MaxMessagesPerSecond bounds the throughput of a number.
+	MaxMessagesPerSecond = 10_000
+	// MaxKeywords bounds a list of keywords, MaxKeywordBytes one of them.
+	MaxKeywords     = 64
+	MaxKeywordBytes = 64
 )
 
 var (
 	idForm            = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 	phoneNumberIDForm = regexp.MustCompile(`^[0-9]{1,32}$`)
+	mediaHostForm     = regexp.MustCompile(`^(\*\.)?[0-9a-z]([0-9a-z.-]{0,251}[0-9a-z])?$`)
 	graphVersionForm  = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 )
 
@@ -71,11 +82,13 @@ type parser struct {
 }
 
 func (p *parser) config(v value) *Config {
-	f := p.mapping(v, "listen", "admin_listen", "data_dir", "whatsapp_apps", "workspaces")
+	f := p.mapping(v, "listen", "admin_listen", "data_dir", "read_receipts", "whatsapp_apps", "workspaces")
 	c := &Config{
 		Listen:      p.address(f["listen"], DefaultListen),
 		AdminListen: p.address(f["admin_listen"], DefaultAdminListen),
 		DataDir:     p.path(f["data_dir"], DefaultDataDir),
+
+		ReadReceipts: p.yes(f["read_receipts"], true),
 	}
 	if c.Listen != "" && c.Listen == c.AdminListen && !anyPort(c.Listen) {
 		p.report(f["admin_listen"], "must differ from listen")
@@ -90,7 +103,7 @@ func (p *parser) config(v value) *Config {
 }
 
 func (p *parser) app(v value) App {
-	f := p.mapping(v, "id", "verify_token", "app_secrets", "graph_base_url", "graph_version")
+	f := p.mapping(v, "id", "verify_token", "app_secrets", "graph_base_url", "graph_version", "media_hosts")
 	a := App{
 		ID:           p.id(f["id"], p.apps),
 		VerifyToken:  p.secret(f["verify_token"]),
@@ -109,16 +122,24 @@ func (p *parser) app(v value) App {
 			p.report(f["graph_version"], "must look like %s", DefaultGraphVersion)
 		}
 	}
+	for _, item := range p.list(f["media_hosts"]) {
+		host, set := p.requiredText(item)
+		if set && !mediaHostForm.MatchString(host) {
+			p.report(item, "must be a host, or *. and the end of one")
+		}
+		a.MediaHosts = append(a.MediaHosts, host)
+	}
 	return a
 }
 
 func (p *parser) workspace(v value) Workspace {
-	f := p.mapping(v, "id", "channels", "bot", "handoff", "tokens")
+	f := p.mapping(v, "id", "channels", "bot", "handoff", "retention_days", "tokens")
 	w := Workspace{
 		ID:     engine.WorkspaceID(p.id(f["id"], p.workspaces)),
 		Bot:    p.bot(f["bot"]),
 		Policy: p.handoff(f["handoff"]),
 	}
+	w.Policy.Retention = p.days(f["retention_days"])
 	for _, item := range p.list(f["channels"]) {
 		w.Channels = append(w.Channels, p.channel(item))
 	}
@@ -137,7 +158,7 @@ func (p *parser) channel(v value) Channel {
 	if !p.required(f["whatsapp"]) {
 		return c
 	}
-	f = p.mapping(f["whatsapp"], "app", "phone_number_id", "access_token")
+	f = p.mapping(f["whatsapp"], "app", "phone_number_id", "access_token", "waba_id", "messages_per_second", "stop_keywords", "start_keywords")
 	if app, set := p.requiredText(f["app"]); set {
 		c.App = app
 		if _, known := p.apps[app]; !known {
@@ -153,7 +174,41 @@ func (p *parser) channel(v value) Channel {
 		}
 	}
 	c.AccessToken = p.secret(f["access_token"])
+	if account, set := p.text(f["waba_id"]); set {
+		c.WABAID = account
+		if !phoneNumberIDForm.MatchString(account) {
+			p.report(f["waba_id"], "must be 1 to 32 digits")
+		}
+	}
+	if text, set := p.text(f["messages_per_second"]); set {
+		n, err := strconv.Atoi(text)
+		c.MessagesPerSecond = n
+		if err != nil || n < 1 || n > MaxMessagesPerSecond {
+			p.report(f["messages_per_second"], "must be 1 to %d", MaxMessagesPerSecond)
+		}
+	}
+	c.StopKeywords = p.keywords(f["stop_keywords"])
+	c.StartKeywords = p.keywords(f["start_keywords"])
 	return c
+}
+
+// keywords reads a list that may be empty, which is something else than none.
+func (p *parser) keywords(v value) []string {
+	if !v.present() {
+		return nil
+	}
+	keywords := []string{}
+	for _, item := range p.list(v) {
+		keyword, set := p.requiredText(item)
+		if set && (!isName(keyword) || len(keyword) > MaxKeywordBytes) {
+			p.report(item, "must be one line of 1 to %d bytes", MaxKeywordBytes)
+		}
+		keywords = append(keywords, keyword)
+	}
+	if len(keywords) > MaxKeywords {
+		p.report(v, "must hold at most %d", MaxKeywords)
+	}
+	return keywords
 }
 
 func (p *parser) bot(v value) *BotFile {
@@ -176,22 +231,50 @@ func (p *parser) bot(v value) *BotFile {
 }
 
 func (p *parser) handoff(v value) engine.Policy {
-	f := p.mapping(v, "takeover_from_active", "auto_resolve_after")
-	policy := engine.Policy{AutoResolveAfter: DefaultAutoResolveAfter}
-	if text, set := p.text(f["takeover_from_active"]); set {
-		policy.TakeoverFromActive = text == "true"
-		if text != "true" && text != "false" {
-			p.report(f["takeover_from_active"], "must be true or false")
-		}
+	f := p.mapping(v, "takeover_from_active", "auto_resolve_after", "write_first", "outside_silence")
+	return engine.Policy{
+		TakeoverFromActive: p.yes(f["takeover_from_active"], false),
+		AutoResolveAfter:   p.duration(f["auto_resolve_after"], DefaultAutoResolveAfter),
+		WriteFirst:         p.yes(f["write_first"], true),
+		OutsideSilence:     p.duration(f["outside_silence"], DefaultOutsideSilence),
 	}
-	if text, set := p.text(f["auto_resolve_after"]); set {
-		after, err := time.ParseDuration(text)
-		policy.AutoResolveAfter = after
-		if err != nil || after != 0 && (after < MinAutoResolveAfter || after > MaxAutoResolveAfter) {
-			p.report(f["auto_resolve_after"], "must be a duration such as 90m or 24h, at most %dh, or 0 for never", int(MaxAutoResolveAfter.Hours()))
-		}
+}
+
+func (p *parser) yes(v value, otherwise bool) bool {
+	text, set := p.text(v)
+	if !set {
+		return otherwise
 	}
-	return policy
+	if text != "true" && text != "false" {
+		p.report(v, "must be true or false")
+	}
+	return text == "true"
+}
+
+// duration reads how long something takes; 0 stands for never.
+func (p *parser) duration(v value, otherwise time.Duration) time.Duration {
+	text, set := p.text(v)
+	if !set {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d != 0 && (d < MinDuration || d > MaxDuration) {
+		p.report(v, "must be a duration such as 90m or 24h, at most %dh, or 0 for never", int(MaxDuration.Hours()))
+	}
+	return d
+}
+
+// days reads how long content is kept; 0 stands for ever.
+func (p *parser) days(v value) time.Duration {
+	text, set := p.text(v)
+	if !set {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > MaxRetentionDays || n > 0 && n < MinRetentionDays {
+		p.report(v, "must be %d to %d, or 0 for ever", MinRetentionDays, MaxRetentionDays)
+	}
+	return time.Duration(n) * 24 * time.Hour
 }
 
 func (p *parser) token(v value, agents unique) Token {

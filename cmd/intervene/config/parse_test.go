@@ -72,21 +72,23 @@ func TestAccepted(t *testing.T) {
 
 func describe(c *Config) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "listen %s\nadmin %s\ndata %s\n", c.Listen, c.AdminListen, filepath.ToSlash(c.DataDir))
+	fmt.Fprintf(&out, "listen %s\nadmin %s\ndata %s\nreceipts %t\n", c.Listen, c.AdminListen, filepath.ToSlash(c.DataDir), c.ReadReceipts)
 	for _, a := range c.Apps {
 		fmt.Fprintf(&out, "app %s verify=%s secrets=", a.ID, a.VerifyToken.Reveal())
 		for _, s := range a.AppSecrets {
 			out.WriteString(s.Reveal() + ";")
 		}
-		fmt.Fprintf(&out, " graph=%s %s\n", a.GraphBaseURL, a.GraphVersion)
+		fmt.Fprintf(&out, " graph=%s %s media=%q\n", a.GraphBaseURL, a.GraphVersion, a.MediaHosts)
 	}
 	for _, w := range c.Workspaces {
-		fmt.Fprintf(&out, "workspace %s takeover=%t auto-resolve=%s\n", w.ID, w.Policy.TakeoverFromActive, w.Policy.AutoResolveAfter)
+		fmt.Fprintf(&out, "workspace %s takeover=%t auto-resolve=%s write-first=%t outside-silence=%s retention=%s\n", w.ID,
+			w.Policy.TakeoverFromActive, w.Policy.AutoResolveAfter, w.Policy.WriteFirst, w.Policy.OutsideSilence, w.Policy.Retention)
 		if w.Bot != nil {
 			fmt.Fprintf(&out, "  bot %s %q\n", filepath.ToSlash(w.Bot.Path), w.Bot.Text)
 		}
 		for _, ch := range w.Channels {
-			fmt.Fprintf(&out, "  channel %s app=%s number=%s token=%s\n", ch.ID, ch.App, ch.PhoneNumberID, ch.AccessToken.Reveal())
+			fmt.Fprintf(&out, "  channel %s app=%s number=%s token=%s account=%s rate=%d stop=%q start=%q\n", ch.ID, ch.App, ch.PhoneNumberID,
+				ch.AccessToken.Reveal(), ch.WABAID, ch.MessagesPerSecond, ch.StopKeywords, ch.StartKeywords)
 		}
 		for _, tk := range w.Tokens {
 			fmt.Fprintf(&out, "  token %s %q %s %x\n", tk.ID, tk.Name, tk.Role, tk.SHA256[:4])

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
+	"github.com/intervenehq/intervene/engine/media"
 	"github.com/intervenehq/intervene/rpc"
 	"github.com/intervenehq/intervene/rpc/whatsapp"
 )
@@ -29,6 +31,9 @@ const (
 	DrainTimeout = 25 * time.Second
 	// ExpireInterval is how often the journal lets go of what it need not keep.
 	ExpireInterval = time.Hour
+
+	// mediaFolder holds the files, within the data directory.
+	mediaFolder = "media"
 
 	shard engine.Shard = 0 // one process owns all shards today
 )
@@ -44,8 +49,12 @@ type Engine struct {
 	courier  *actors.Courier
 	turns    *actors.Turns
 	timers   *actors.Timers
+	media    *actors.Media
+	erasure  *actors.Erasure
 	graph    *whatsapp.Graph
 	tokens   *rpc.Tokens
+	edge     *rpc.Server
+	files    *media.Store
 
 	public, admin         *http.Server
 	publicAddr, adminAddr net.Addr
@@ -83,6 +92,9 @@ func (e *Engine) start() error {
 	}); err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
+	if e.files, err = media.Open(filepath.Join(e.config.DataDir, mediaFolder), media.Options{Registerer: e.registry}); err != nil {
+		return err
+	}
 	e.router = actors.NewRouter(actors.RouterOptions{
 		Store: e.journal, Policies: policiesOf(e.config), Registerer: e.registry, Log: e.log,
 	})
@@ -90,25 +102,32 @@ func (e *Engine) start() error {
 		return fmt.Errorf("build board: %w", err)
 	}
 	channels := channelsOf(e.config)
+	channels.Files = uploads{e.files}
 	metrics := whatsapp.NewMetrics(e.registry)
 	if e.graph, err = whatsapp.NewGraph(channels, e.log, metrics); err != nil {
 		return fmt.Errorf("graph client: %w", err)
 	}
+	channels.Arrived = e.graph.Arrived
 	inbox := actors.NewInbox(e.router, e.journal, e.journal, shard)
 	webhook, err := whatsapp.NewWebhook(channels, inbox, e.log, metrics)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
 	e.startWorkers(bots)
-	return e.listen(webhook)
+	return e.listen(webhook, inbox)
 }
 
 // startWorkers begins to do what the journal says is due, also from before a
 // crash.
 func (e *Engine) startWorkers(bots map[engine.WorkspaceID]actors.Bot) {
 	e.courier = actors.StartCourier(actors.CourierOptions{
-		Router: e.router, Agenda: e.journal, Outbox: e.journal, Sender: e.graph, Registerer: e.registry, Log: e.log,
+		Router: e.router, Agenda: e.journal, Outbox: e.journal, Sender: e.graph, Pace: e.graph, Early: e.journal,
+		Registerer: e.registry, Log: e.log,
 	})
+	e.media = actors.StartMedia(actors.MediaOptions{
+		Router: e.router, Agenda: e.journal, Outbox: e.journal, Source: e.graph, Blobs: e.files, Registerer: e.registry, Log: e.log,
+	})
+	e.erasure = actors.StartErasure(e.router, e.journal, e.files, e.log)
 	e.turns = actors.StartTurns(actors.TurnsOptions{
 		Router: e.router, Agenda: e.journal, Bots: bots, Registerer: e.registry, Log: e.log,
 	})
@@ -177,8 +196,13 @@ func (e *Engine) abandon() error {
 func (e *Engine) halt(ctx context.Context) error {
 	close(e.stop)
 	var err error
+	if e.edge != nil {
+		e.edge.Close()
+	}
 	if e.courier != nil {
+		e.erasure.Stop()
 		e.timers.Stop(ctx)
+		e.media.Stop(ctx)
 		e.turns.Stop(ctx)
 		e.courier.Stop(ctx)
 	}

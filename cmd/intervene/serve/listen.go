@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/rpc"
 )
 
@@ -22,14 +23,12 @@ const WebhookPath = "/webhooks/whatsapp/{app}"
 // of the CPU takes 30 s unless asked otherwise.
 const adminTimeout = 2 * time.Minute
 
-func (e *Engine) listen(webhook http.Handler) error {
-	edge, err := rpc.New(rpc.Options{
-		Commands: e.router, Conversations: e.journal, Boards: e.board, Tokens: e.tokens,
-		JournalID: e.journal.ID(), Ready: e.router.Ready, Metrics: e.registry, Log: e.log,
-	})
+func (e *Engine) listen(webhook http.Handler, inbox *actors.Inbox) error {
+	edge, err := rpc.New(e.edgeOptions(inbox))
 	if err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}
+	e.edge = edge
 	mux := http.NewServeMux()
 	mux.Handle(WebhookPath, webhook)
 	mux.Handle("/", edge.Handler())

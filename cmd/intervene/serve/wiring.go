@@ -62,7 +62,7 @@ func channelsOf(c *config.Config) whatsapp.Config {
 	for _, a := range c.Apps {
 		app := whatsapp.App{
 			ID: whatsapp.AppID(a.ID), VerifyToken: whatsapp.Secret(a.VerifyToken.Reveal()),
-			GraphBaseURL: a.GraphBaseURL, GraphVersion: a.GraphVersion,
+			GraphBaseURL: a.GraphBaseURL, GraphVersion: a.GraphVersion, MediaHosts: a.MediaHosts,
 		}
 		for _, s := range a.AppSecrets {
 			app.AppSecrets = append(app.AppSecrets, whatsapp.Secret(s.Reveal()))
@@ -75,6 +75,8 @@ func channelsOf(c *config.Config) whatsapp.Config {
 				ID: ch.ID, Workspace: w.ID, App: whatsapp.AppID(ch.App),
 				PhoneNumberID: whatsapp.PhoneNumberID(ch.PhoneNumberID),
 				AccessToken:   whatsapp.Secret(ch.AccessToken.Reveal()),
+				WABAID:        whatsapp.WABAID(ch.WABAID), MessagesPerSecond: ch.MessagesPerSecond,
+				StopKeywords: ch.StopKeywords, StartKeywords: ch.StartKeywords,
 			})
 		}
 	}

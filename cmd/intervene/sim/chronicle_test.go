@@ -1,5 +1,3 @@
-//go:build sim
-
 package sim
 
 import (
@@ -38,6 +36,8 @@ type chronicle struct {
 	returned   uint64
 	sends      map[uint64]*sending
 	order      []uint64
+	// unasked is whose command the newest events rest on, until it is named.
+	unasked engine.Party
 	// discards are the sends that the events after a hand-over must discard.
 	discards []uint64
 
@@ -84,6 +84,7 @@ func (c *chronicle) read(e *engine.Event) {
 	}
 	c.version, c.at = e.Version, e.At
 	c.expectDiscard(e)
+	c.asked(e)
 	switch b := e.Body.(type) {
 	case engine.Opened:
 		c.opened(b)
@@ -115,6 +116,23 @@ func (c *chronicle) read(e *engine.Event) {
 			got.Column, got.Holder, got.Epoch, c.column, c.holder, c.epoch)
 	}
 	c.states = append(c.states, stand{e.At, c.column, c.holder, c.epoch, c.tags})
+}
+
+// asked: what a person does rests on a command that they gave, which the last of
+// its events names.
+func (c *chronicle) asked(e *engine.Event) {
+	if c.unasked != (engine.Party{}) && e.By != c.unasked {
+		c.wrong("nothing is invented", "nobody asked %s for what stands before it", c.unasked.ID)
+	}
+	c.unasked = engine.Party{}
+	switch o := c.ledger.ops[e.Command]; {
+	case e.Command.IsZero():
+		if e.By.Kind == engine.Agent || e.By.Kind == engine.Supervisor {
+			c.unasked = e.By
+		}
+	case o == nil || o.conversation != c.id || o.by != e.By || o.digest != e.Digest:
+		c.wrong("nothing is invented", "%s gave no command %s", e.By.ID, e.Command)
+	}
 }
 
 func (c *chronicle) opened(b engine.Opened) {
@@ -331,6 +349,9 @@ func (c *chronicle) turnEnded(b engine.TurnEnded) {
 
 // rests checks that nothing is owed any more.
 func (c *chronicle) rests() {
+	if c.unasked != (engine.Party{}) {
+		c.wrong("nothing is invented", "nobody asked %s for it", c.unasked.ID)
+	}
 	if len(c.unanswered) > 0 {
 		c.wrong("turns", "the customer's message %d was never answered", c.unanswered[0])
 	}

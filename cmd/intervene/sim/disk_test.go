@@ -1,5 +1,3 @@
-//go:build sim
-
 package sim
 
 import (
@@ -36,6 +34,8 @@ type disk struct {
 	draws sync.Mutex
 	rng   *rand.Rand
 	doom  doom
+	// faulty is set once it has done anything to what it was asked.
+	faulty bool
 	// slow is set once the engine is up, and not while it goes down. rush is
 	// closed to end all waiting when it is reset.
 	slow bool
@@ -169,6 +169,13 @@ func (d *disk) change(path string, syncs bool, do func() error) error {
 	return do()
 }
 
+// failed reports whether the disk failed anybody.
+func (d *disk) failed() bool {
+	d.draws.Lock()
+	defer d.draws.Unlock()
+	return d.faulty
+}
+
 // fate draws how long a change takes and how it ends.
 func (d *disk) fate(path string, syncs bool) (wait time.Duration, fate doomKind, rush chan struct{}) {
 	d.draws.Lock()
@@ -193,6 +200,7 @@ func (d *disk) fate(path string, syncs bool) (wait time.Duration, fate doomKind,
 	}
 	fate = d.doom.kind
 	d.doom = doom{}
+	d.faulty = true
 	switch fate {
 	case doomSync:
 		wait += time.Duration(d.rng.Int64N(int64(100 * time.Millisecond)))

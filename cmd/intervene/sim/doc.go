@@ -1,5 +1,3 @@
-//go:build sim
-
 // Package sim runs the whole engine in virtual time and holds it against its
 // guarantees. It is all tests: nothing of it is in the binary.
 //
@@ -9,8 +7,8 @@
 // what was not synced; the real courier, bot turns, timers and board do their
 // work while agents race. Whatever anybody outside the engine was told stands in
 // a ledger, and an auditor compares it with what is there after each crash and
-// at the end. The auditor is tested too: bugs are planted in a copy of the
-// engine, and each must be found.
+// at the end; it reads the log as well. The auditor is tested too: bugs are
+// planted in a copy of the engine, and each must be found.
 //
 // It never looks into the engine while it runs, and no socket or real file is
 // touched.
@@ -27,7 +25,8 @@
 //
 // # What is not simulated
 //
-// Reads of the disk do not fail. The wall clock cannot part from the monotonic
+// Reads of the disk do not fail, it never fills, and customers write what can be
+// read: nothing is quarantined or parked. Those have tests of their own. The wall clock cannot part from the monotonic
 // one in virtual time, so a clock only jumps while the engine is down, and the
 // journal's own is some minutes off. Changes of a directory that were not
 // synced survive a crash all or none, as on ext4 and xfs.

@@ -1,5 +1,3 @@
-//go:build sim
-
 package sim
 
 import (
@@ -290,6 +288,7 @@ func (l *ledger) answered(o *op, since engine.Instant, receipt engine.Receipt, e
 	if err != nil {
 		refusal, _ := err.(*engine.Error)
 		o.refused = refusal
+		l.checkText(err)
 		if o.receipt != nil {
 			l.violateLocked("effects once: %s of %s was accepted and, repeated, refused: %v", o.id, o.conversation, err)
 		}

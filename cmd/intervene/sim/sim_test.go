@@ -1,5 +1,3 @@
-//go:build sim
-
 package sim
 
 import (
@@ -12,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
@@ -26,8 +25,10 @@ type sim struct {
 
 	mu    sync.Mutex
 	world *world // nil while the engine is down
-	moved chan struct{}
-	draws map[string]*rand.Rand
+	// downSince is when it last was up.
+	downSince time.Time
+	moved     chan struct{}
+	draws     map[string]*rand.Rand
 
 	people   sync.WaitGroup // customers and agents
 	watchers sync.WaitGroup
@@ -49,7 +50,7 @@ func simulate(t *testing.T, s seed) *sim {
 }
 
 func (s *sim) run() {
-	s.began = time.Now()
+	s.began, s.downSince = time.Now(), time.Now()
 	s.ledger, s.moved = newLedger(), make(chan struct{})
 	s.over, s.end = context.WithCancel(context.Background())
 	var err error
@@ -195,7 +196,7 @@ func (s *sim) shut(w *world, clean bool) *vfs.MemFS {
 		w.disk.cutPower()
 	}
 	s.mu.Lock()
-	s.world = nil
+	s.world, s.downSince = nil, time.Now()
 	s.announce()
 	s.mu.Unlock()
 	w.stop()
@@ -284,7 +285,7 @@ func (s *sim) settle() {
 	if err := s.meta.Settle(ctx); err != nil {
 		s.ledger.violate("liveness: webhook items are not acknowledged long after all faults ended: %v", err)
 	}
-	time.Sleep(2 * time.Minute)
+	time.Sleep(actors.PassivateAfter + 2*actors.SweepInterval)
 	synctest.Wait()
 }
 

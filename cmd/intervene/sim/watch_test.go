@@ -1,5 +1,3 @@
-//go:build sim
-
 package sim
 
 import (
@@ -54,10 +52,26 @@ func (s *sim) follow(rng *rand.Rand, session func(ctx context.Context, w *world)
 		cancel()
 		w.leave()
 		select {
-		case <-time.After(time.Duration(rng.Int64N(int64(time.Second)))):
+		case <-time.After(s.absence(rng)):
 		case <-s.over.Done():
 		}
 	}
+}
+
+// absence is how long a subscriber stays away: sometimes so long that it
+// misses the last of many changes.
+func (s *sim) absence(rng *rand.Rand) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	longest := time.Second
+	switch {
+	case rng.IntN(4) > 0:
+	case s.healed:
+		longest = quietTime / 3
+	default:
+		longest = 20 * time.Second
+	}
+	return time.Duration(rng.Int64N(int64(longest)))
 }
 
 // patience is how long a subscriber stays before it hangs up by itself.

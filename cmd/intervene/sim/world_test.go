@@ -1,19 +1,15 @@
-//go:build sim
-
 package sim
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"time"
 
 	"github.com/intervenehq/intervene/actors"
-	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/rpc/whatsapp"
@@ -24,6 +20,9 @@ const (
 	appSecret = "an app secret"
 	graphURL  = "http://graph.test"
 	hookURL   = "http://engine.test/webhooks/whatsapp/main"
+	// drainTimeout is that of cmd/intervene/serve, which would bring the whole
+	// Connect edge along.
+	drainTimeout = 25 * time.Second
 )
 
 // world is one life of the engine: what cmd/intervene/serve wires, on a disk
@@ -56,7 +55,7 @@ func (s *sim) open(lifeNo int, d *disk) (*world, error) {
 	skew := time.Duration(s.plan.seed.rng("clock", lifeNo).Int64N(int64(10*time.Minute))) - 5*time.Minute
 	var err error
 	w.journal, err = journal.Open(dataDir, journal.Options{
-		FS: d, Create: true, CacheBytes: 1 << 20, Logger: quiet,
+		FS: d, Create: true, CacheBytes: 1 << 20, Logger: w.log(),
 		Now: func() time.Time { return time.Now().Add(skew) },
 		Fatal: func(err error) {
 			s.ledger.note("life %d ends: %v", lifeNo, err)
@@ -70,14 +69,12 @@ func (s *sim) open(lifeNo int, d *disk) (*world, error) {
 	return w, nil
 }
 
-var quiet = slog.New(slog.DiscardHandler)
-
 // start brings up what stands on the journal, as serve does.
 func (w *world) start() error {
-	s := w.sim
-	w.router = actors.NewRouter(actors.RouterOptions{Store: w.journal, Policies: s.plan.policies, Log: quiet})
+	s, log := w.sim, w.log()
+	w.router = actors.NewRouter(actors.RouterOptions{Store: w.journal, Policies: s.plan.policies, Log: log})
 	var err error
-	if w.board, err = actors.StartBoard(w.journal, nil, quiet); err != nil {
+	if w.board, err = actors.StartBoard(w.journal, nil, log); err != nil {
 		return fmt.Errorf("build board: %w", err)
 	}
 	config := whatsapp.Config{
@@ -93,24 +90,24 @@ func (w *world) start() error {
 		})
 	}
 	metrics := whatsapp.NewMetrics(nil)
-	if w.graph, err = whatsapp.NewGraph(config, quiet, metrics); err != nil {
+	if w.graph, err = whatsapp.NewGraph(config, log, metrics); err != nil {
 		return fmt.Errorf("graph client: %w", err)
 	}
-	webhook, err := whatsapp.NewWebhook(config, actors.NewInbox(w.router, w.journal, w.journal, 0), quiet, metrics)
+	webhook, err := whatsapp.NewWebhook(config, actors.NewInbox(w.router, w.journal, w.journal, 0), log, metrics)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
 	w.mux = http.NewServeMux()
 	w.mux.Handle(whatsapp.WebhookPattern, webhook)
 	w.courier = actors.StartCourier(actors.CourierOptions{
-		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.graph, Log: quiet,
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.graph, Log: log,
 	})
 	bots := make(map[engine.WorkspaceID]actors.Bot)
 	for workspace := range s.plan.policies {
 		bots[workspace] = &moodyBot{world: w, workspace: workspace}
 	}
-	w.turns = actors.StartTurns(actors.TurnsOptions{Router: w.router, Agenda: w.journal, Bots: bots, Log: quiet})
-	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Log: quiet})
+	w.turns = actors.StartTurns(actors.TurnsOptions{Router: w.router, Agenda: w.journal, Bots: bots, Log: log})
+	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Log: log})
 	w.expire.Go(w.keepExpiring)
 	return nil
 }
@@ -157,7 +154,7 @@ func (w *world) alive(note func()) bool { return w.disk.alive(note) }
 // stop takes the engine down in order, or what is left of a dead one.
 func (w *world) stop() {
 	dead := !w.alive(func() {})
-	patience, end := context.WithTimeout(context.Background(), serve.DrainTimeout)
+	patience, end := context.WithTimeout(context.Background(), drainTimeout)
 	defer end()
 	if dead {
 		end()
@@ -184,7 +181,7 @@ func (w *world) stop() {
 
 // drain has everything answered that was taken.
 func (w *world) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), serve.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := w.router.Drain(ctx); err != nil {
 		w.sim.ledger.violate("liveness: life %d does not answer all that it has taken: %v", w.life, err)
@@ -216,12 +213,33 @@ var (
 	errReset   = errors.New("connection reset")
 )
 
+// patientFor is how long the platform is refused while the engine is down. After
+// that its redeliveries are as rare as they get, and each of them costs more than
+// all else that happens in a night, so that they hang until the engine is up.
+const patientFor = 15 * time.Minute
+
+// awaitLife waits for the next life, if the engine is down for long.
+func (s *sim) awaitLife() {
+	s.mu.Lock()
+	for s.world == nil && time.Since(s.downSince) > patientFor && s.over.Err() == nil {
+		moved := s.moved
+		s.mu.Unlock()
+		select {
+		case <-moved:
+		case <-s.over.Done():
+		}
+		s.mu.Lock()
+	}
+	s.mu.Unlock()
+}
+
 // hookWire carries the platform's webhooks to whatever life is up.
 type hookWire struct{ sim *sim }
 
 func (h hookWire) RoundTrip(request *http.Request) (*http.Response, error) {
 	w, ok := h.sim.enter()
 	if !ok {
+		h.sim.awaitLife()
 		return nil, errRefused
 	}
 	answer := make(chan *http.Response, 1)

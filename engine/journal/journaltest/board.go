@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/intervenehq/intervene/engine"
 )
@@ -174,7 +175,7 @@ func second[A, B any](_ A, b B) B { return b }
 
 func due(t *testing.T, j Journal, kind engine.DueKind, until engine.Instant, limit int) []engine.DueItem {
 	t.Helper()
-	items, err := j.Due(kind, until, limit)
+	items, err := j.Due(kind, engine.DueItem{}, until, limit)
 	if err != nil {
 		t.Fatalf("due: got error %v, want none", err)
 	}
@@ -202,6 +203,15 @@ func testDue(t *testing.T, s Store) {
 			t.Errorf("due until %d, at most %d: got other items than wanted (-want +got):\n%s", tt.until, tt.limit, diff)
 		}
 	}
+	for i, item := range want {
+		rest, err := j.Due(engine.DueTurn, item, end, 100)
+		if err != nil {
+			t.Fatalf("due after item %d: got error %v, want none", i, err)
+		}
+		if diff := cmp.Diff(want[i+1:], rest, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("due after item %d: got other items than wanted (-want +got):\n%s", i, diff)
+		}
+	}
 	writers[0].Answer(t, "hi")
 	writers[3].Answer(t, "hi")
 	if diff := cmp.Diff([]engine.DueItem{want[1], want[2], want[4]}, due(t, j, engine.DueTurn, end, 100)); diff != "" {
@@ -217,7 +227,7 @@ func testDue(t *testing.T, s Store) {
 	if got := due(t, j, engine.DueWindow, end.Add(engine.Window), 100); len(got) != 5 {
 		t.Errorf("due windows: got %d, want 5", len(got))
 	}
-	_, err := j.Due(9, end, 10)
+	_, err := j.Due(9, engine.DueItem{}, end, 10)
 	wantCode(t, "due of no kind", err, engine.CodeInvalid)
 }
 

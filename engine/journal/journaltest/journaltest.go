@@ -27,8 +27,14 @@ type Journal interface {
 	BoardRows(use func(engine.BoardRow) error) (offset uint64, err error)
 	Tail(ctx context.Context, after uint64, limit int) ([]engine.Change, error)
 	Durable() uint64
-	Due(kind engine.DueKind, until engine.Instant, limit int) ([]engine.DueItem, error)
+	Due(kind engine.DueKind, after engine.DueItem, until engine.Instant, limit int) ([]engine.DueItem, error)
 	Expire(now engine.Instant) error
+	OldestSince(id engine.ConversationID, since engine.Instant) (uint64, error)
+	DeadLetters(workspace engine.WorkspaceID, after engine.DeadLetter, limit int) ([]engine.DeadLetter, error)
+	ParkStatus(i engine.Inbound) (send engine.MessageID, known bool, err error)
+	EarlyStatuses(channel engine.ChannelID, external string) ([]engine.Inbound, error)
+	AllEarlyStatuses(limit int) ([]engine.Inbound, error)
+	DropEarly(channel engine.ChannelID, external string) error
 	ID() [16]byte
 	Close() error
 }
@@ -44,7 +50,7 @@ const Start = engine.Instant(1_760_000_000_000)
 
 // Run runs the suite, each test on a new store of shard Shard.
 func Run(t *testing.T, newStore func(t *testing.T) Store) {
-	for _, group := range [][]test{appendTests, claimTests, ageTests(), readTests, boardTests, logTests, lifeTests} {
+	for _, group := range [][]test{appendTests, claimTests, ageTests(), readTests, joinTests, keepTests, boardTests, logTests, lifeTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) { tt.run(t, newStore(t)) })
 		}

@@ -79,7 +79,7 @@ func testClosed(t *testing.T, s Store) {
 		"board page":  second(j.BoardPage(Workspace, engine.Active, engine.BoardRow{}, 1)),
 		"board rows":  second(j.BoardRows(func(engine.BoardRow) error { return nil })),
 		"tail":        second(j.Tail(t.Context(), j.Durable(), 1)),
-		"due":         second(j.Due(engine.DueTurn, Start, 1)),
+		"due":         second(j.Due(engine.DueTurn, engine.DueItem{}, Start, 1)),
 		"expire":      j.Expire(Start),
 	} {
 		wantCode(t, name, err, engine.CodeUnavailable)

@@ -103,6 +103,8 @@ type Retention struct {
 	DedupeMinute       int64                  `protobuf:"varint,1,opt,name=dedupe_minute,json=dedupeMinute" json:"dedupe_minute,omitempty"`
 	ExternalGeneration int64                  `protobuf:"varint,2,opt,name=external_generation,json=externalGeneration" json:"external_generation,omitempty"`
 	LogOffset          uint64                 `protobuf:"varint,3,opt,name=log_offset,json=logOffset" json:"log_offset,omitempty"`
+	EarlyGeneration    int64                  `protobuf:"varint,4,opt,name=early_generation,json=earlyGeneration" json:"early_generation,omitempty"`
+	DeadLetterAt       int64                  `protobuf:"varint,5,opt,name=dead_letter_at,json=deadLetterAt" json:"dead_letter_at,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -158,6 +160,20 @@ func (x *Retention) GetLogOffset() uint64 {
 	return 0
 }
 
+func (x *Retention) GetEarlyGeneration() int64 {
+	if x != nil {
+		return x.EarlyGeneration
+	}
+	return 0
+}
+
+func (x *Retention) GetDeadLetterAt() int64 {
+	if x != nil {
+		return x.DeadLetterAt
+	}
+	return 0
+}
+
 type Event struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	At      int64                  `protobuf:"varint,1,opt,name=at" json:"at,omitempty"`
@@ -182,6 +198,13 @@ type Event struct {
 	//	*Event_WindowLapsed
 	//	*Event_TimerArmed
 	//	*Event_Noted
+	//	*Event_Amended
+	//	*Event_EchoReceived
+	//	*Event_ContactLinked
+	//	*Event_ConsentChanged
+	//	*Event_MediaChanged
+	//	*Event_Trimmed
+	//	*Event_Erased
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -385,6 +408,69 @@ func (x *Event) GetNoted() *Noted {
 	return nil
 }
 
+func (x *Event) GetAmended() *Amended {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Amended); ok {
+			return x.Amended
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEchoReceived() *EchoReceived {
+	if x != nil {
+		if x, ok := x.Body.(*Event_EchoReceived); ok {
+			return x.EchoReceived
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetContactLinked() *ContactLinked {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ContactLinked); ok {
+			return x.ContactLinked
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetConsentChanged() *ConsentChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ConsentChanged); ok {
+			return x.ConsentChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetMediaChanged() *MediaChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_MediaChanged); ok {
+			return x.MediaChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetTrimmed() *Trimmed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Trimmed); ok {
+			return x.Trimmed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetErased() *Erased {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Erased); ok {
+			return x.Erased
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -445,6 +531,34 @@ type Event_Noted struct {
 	Noted *Noted `protobuf:"bytes,29,opt,name=noted,oneof"`
 }
 
+type Event_Amended struct {
+	Amended *Amended `protobuf:"bytes,30,opt,name=amended,oneof"`
+}
+
+type Event_EchoReceived struct {
+	EchoReceived *EchoReceived `protobuf:"bytes,31,opt,name=echo_received,json=echoReceived,oneof"`
+}
+
+type Event_ContactLinked struct {
+	ContactLinked *ContactLinked `protobuf:"bytes,32,opt,name=contact_linked,json=contactLinked,oneof"`
+}
+
+type Event_ConsentChanged struct {
+	ConsentChanged *ConsentChanged `protobuf:"bytes,33,opt,name=consent_changed,json=consentChanged,oneof"`
+}
+
+type Event_MediaChanged struct {
+	MediaChanged *MediaChanged `protobuf:"bytes,34,opt,name=media_changed,json=mediaChanged,oneof"`
+}
+
+type Event_Trimmed struct {
+	Trimmed *Trimmed `protobuf:"bytes,35,opt,name=trimmed,oneof"`
+}
+
+type Event_Erased struct {
+	Erased *Erased `protobuf:"bytes,36,opt,name=erased,oneof"`
+}
+
 func (*Event_Opened) isEvent_Body() {}
 
 func (*Event_ContactChanged) isEvent_Body() {}
@@ -472,6 +586,20 @@ func (*Event_WindowLapsed) isEvent_Body() {}
 func (*Event_TimerArmed) isEvent_Body() {}
 
 func (*Event_Noted) isEvent_Body() {}
+
+func (*Event_Amended) isEvent_Body() {}
+
+func (*Event_EchoReceived) isEvent_Body() {}
+
+func (*Event_ContactLinked) isEvent_Body() {}
+
+func (*Event_ConsentChanged) isEvent_Body() {}
+
+func (*Event_MediaChanged) isEvent_Body() {}
+
+func (*Event_Trimmed) isEvent_Body() {}
+
+func (*Event_Erased) isEvent_Body() {}
 
 type Party struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -530,6 +658,7 @@ type Contact struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
 	WaId          string                 `protobuf:"bytes,2,opt,name=wa_id,json=waId" json:"wa_id,omitempty"`
 	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId" json:"user_id,omitempty"`
+	ParentUserId  string                 `protobuf:"bytes,4,opt,name=parent_user_id,json=parentUserId" json:"parent_user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -585,12 +714,27 @@ func (x *Contact) GetUserId() string {
 	return ""
 }
 
+func (x *Contact) GetParentUserId() string {
+	if x != nil {
+		return x.ParentUserId
+	}
+	return ""
+}
+
 type Content struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          uint32                 `protobuf:"varint,1,opt,name=kind" json:"kind,omitempty"`
 	Text          string                 `protobuf:"bytes,2,opt,name=text" json:"text,omitempty"`
 	Payload       string                 `protobuf:"bytes,3,opt,name=payload" json:"payload,omitempty"`
 	Raw           string                 `protobuf:"bytes,4,opt,name=raw" json:"raw,omitempty"`
+	Error         int32                  `protobuf:"varint,5,opt,name=error" json:"error,omitempty"`
+	Media         *Media                 `protobuf:"bytes,6,opt,name=media" json:"media,omitempty"`
+	Location      *Location              `protobuf:"bytes,7,opt,name=location" json:"location,omitempty"`
+	Contacts      []*ContactCard         `protobuf:"bytes,8,rep,name=contacts" json:"contacts,omitempty"`
+	Order         *Order                 `protobuf:"bytes,9,opt,name=order" json:"order,omitempty"`
+	Menu          *Menu                  `protobuf:"bytes,10,opt,name=menu" json:"menu,omitempty"`
+	Template      *Template              `protobuf:"bytes,11,opt,name=template" json:"template,omitempty"`
+	LinkPreview   bool                   `protobuf:"varint,12,opt,name=link_preview,json=linkPreview" json:"link_preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +797,763 @@ func (x *Content) GetRaw() string {
 	return ""
 }
 
+func (x *Content) GetError() int32 {
+	if x != nil {
+		return x.Error
+	}
+	return 0
+}
+
+func (x *Content) GetMedia() *Media {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+func (x *Content) GetLocation() *Location {
+	if x != nil {
+		return x.Location
+	}
+	return nil
+}
+
+func (x *Content) GetContacts() []*ContactCard {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+func (x *Content) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *Content) GetMenu() *Menu {
+	if x != nil {
+		return x.Menu
+	}
+	return nil
+}
+
+func (x *Content) GetTemplate() *Template {
+	if x != nil {
+		return x.Template
+	}
+	return nil
+}
+
+func (x *Content) GetLinkPreview() bool {
+	if x != nil {
+		return x.LinkPreview
+	}
+	return false
+}
+
+type Media struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	Mime          string                 `protobuf:"bytes,2,opt,name=mime" json:"mime,omitempty"`
+	Sha256        string                 `protobuf:"bytes,3,opt,name=sha256" json:"sha256,omitempty"`
+	Blob          string                 `protobuf:"bytes,4,opt,name=blob" json:"blob,omitempty"`
+	Link          string                 `protobuf:"bytes,5,opt,name=link" json:"link,omitempty"`
+	Filename      string                 `protobuf:"bytes,6,opt,name=filename" json:"filename,omitempty"`
+	Voice         bool                   `protobuf:"varint,7,opt,name=voice" json:"voice,omitempty"`
+	Animated      bool                   `protobuf:"varint,8,opt,name=animated" json:"animated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Media) Reset() {
+	*x = Media{}
+	mi := &file_record_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Media) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Media) ProtoMessage() {}
+
+func (x *Media) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Media.ProtoReflect.Descriptor instead.
+func (*Media) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Media) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Media) GetMime() string {
+	if x != nil {
+		return x.Mime
+	}
+	return ""
+}
+
+func (x *Media) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Media) GetBlob() string {
+	if x != nil {
+		return x.Blob
+	}
+	return ""
+}
+
+func (x *Media) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *Media) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *Media) GetVoice() bool {
+	if x != nil {
+		return x.Voice
+	}
+	return false
+}
+
+func (x *Media) GetAnimated() bool {
+	if x != nil {
+		return x.Animated
+	}
+	return false
+}
+
+type Location struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Latitude      float64                `protobuf:"fixed64,1,opt,name=latitude" json:"latitude,omitempty"`
+	Longitude     float64                `protobuf:"fixed64,2,opt,name=longitude" json:"longitude,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name" json:"name,omitempty"`
+	Address       string                 `protobuf:"bytes,4,opt,name=address" json:"address,omitempty"`
+	Url           string                 `protobuf:"bytes,5,opt,name=url" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Location) Reset() {
+	*x = Location{}
+	mi := &file_record_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Location) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Location) ProtoMessage() {}
+
+func (x *Location) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Location.ProtoReflect.Descriptor instead.
+func (*Location) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Location) GetLatitude() float64 {
+	if x != nil {
+		return x.Latitude
+	}
+	return 0
+}
+
+func (x *Location) GetLongitude() float64 {
+	if x != nil {
+		return x.Longitude
+	}
+	return 0
+}
+
+func (x *Location) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Location) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Location) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+type ContactCard struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          *ContactCard_Name      `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
+	Birthday      string                 `protobuf:"bytes,2,opt,name=birthday" json:"birthday,omitempty"`
+	Org           *ContactCard_Org       `protobuf:"bytes,3,opt,name=org" json:"org,omitempty"`
+	Phones        []*ContactCard_Phone   `protobuf:"bytes,4,rep,name=phones" json:"phones,omitempty"`
+	Emails        []*ContactCard_Email   `protobuf:"bytes,5,rep,name=emails" json:"emails,omitempty"`
+	Urls          []*ContactCard_Url     `protobuf:"bytes,6,rep,name=urls" json:"urls,omitempty"`
+	Addresses     []*ContactCard_Address `protobuf:"bytes,7,rep,name=addresses" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard) Reset() {
+	*x = ContactCard{}
+	mi := &file_record_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard) ProtoMessage() {}
+
+func (x *ContactCard) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard.ProtoReflect.Descriptor instead.
+func (*ContactCard) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ContactCard) GetName() *ContactCard_Name {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *ContactCard) GetBirthday() string {
+	if x != nil {
+		return x.Birthday
+	}
+	return ""
+}
+
+func (x *ContactCard) GetOrg() *ContactCard_Org {
+	if x != nil {
+		return x.Org
+	}
+	return nil
+}
+
+func (x *ContactCard) GetPhones() []*ContactCard_Phone {
+	if x != nil {
+		return x.Phones
+	}
+	return nil
+}
+
+func (x *ContactCard) GetEmails() []*ContactCard_Email {
+	if x != nil {
+		return x.Emails
+	}
+	return nil
+}
+
+func (x *ContactCard) GetUrls() []*ContactCard_Url {
+	if x != nil {
+		return x.Urls
+	}
+	return nil
+}
+
+func (x *ContactCard) GetAddresses() []*ContactCard_Address {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+type Product struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Catalog       string                 `protobuf:"bytes,1,opt,name=catalog" json:"catalog,omitempty"`
+	Retailer      string                 `protobuf:"bytes,2,opt,name=retailer" json:"retailer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Product) Reset() {
+	*x = Product{}
+	mi := &file_record_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Product) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Product) ProtoMessage() {}
+
+func (x *Product) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Product.ProtoReflect.Descriptor instead.
+func (*Product) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Product) GetCatalog() string {
+	if x != nil {
+		return x.Catalog
+	}
+	return ""
+}
+
+func (x *Product) GetRetailer() string {
+	if x != nil {
+		return x.Retailer
+	}
+	return ""
+}
+
+type Order struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Catalog       string                 `protobuf:"bytes,1,opt,name=catalog" json:"catalog,omitempty"`
+	Items         []*Order_Item          `protobuf:"bytes,2,rep,name=items" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Order) Reset() {
+	*x = Order{}
+	mi := &file_record_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Order) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Order) ProtoMessage() {}
+
+func (x *Order) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Order.ProtoReflect.Descriptor instead.
+func (*Order) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Order) GetCatalog() string {
+	if x != nil {
+		return x.Catalog
+	}
+	return ""
+}
+
+func (x *Order) GetItems() []*Order_Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type Menu struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Menu_Header           `protobuf:"bytes,1,opt,name=header" json:"header,omitempty"`
+	Footer        string                 `protobuf:"bytes,2,opt,name=footer" json:"footer,omitempty"`
+	Buttons       []*Menu_Button         `protobuf:"bytes,3,rep,name=buttons" json:"buttons,omitempty"`
+	Label         string                 `protobuf:"bytes,4,opt,name=label" json:"label,omitempty"`
+	Sections      []*Menu_Section        `protobuf:"bytes,5,rep,name=sections" json:"sections,omitempty"`
+	Url           string                 `protobuf:"bytes,6,opt,name=url" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Menu) Reset() {
+	*x = Menu{}
+	mi := &file_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Menu) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Menu) ProtoMessage() {}
+
+func (x *Menu) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Menu.ProtoReflect.Descriptor instead.
+func (*Menu) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Menu) GetHeader() *Menu_Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Menu) GetFooter() string {
+	if x != nil {
+		return x.Footer
+	}
+	return ""
+}
+
+func (x *Menu) GetButtons() []*Menu_Button {
+	if x != nil {
+		return x.Buttons
+	}
+	return nil
+}
+
+func (x *Menu) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *Menu) GetSections() []*Menu_Section {
+	if x != nil {
+		return x.Sections
+	}
+	return nil
+}
+
+func (x *Menu) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+type Template struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
+	Language      string                 `protobuf:"bytes,2,opt,name=language" json:"language,omitempty"`
+	Category      string                 `protobuf:"bytes,3,opt,name=category" json:"category,omitempty"`
+	Components    []*Template_Component  `protobuf:"bytes,4,rep,name=components" json:"components,omitempty"`
+	Raw           string                 `protobuf:"bytes,5,opt,name=raw" json:"raw,omitempty"`
+	Policy        string                 `protobuf:"bytes,6,opt,name=policy" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template) Reset() {
+	*x = Template{}
+	mi := &file_record_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template) ProtoMessage() {}
+
+func (x *Template) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template.ProtoReflect.Descriptor instead.
+func (*Template) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Template) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Template) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Template) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *Template) GetComponents() []*Template_Component {
+	if x != nil {
+		return x.Components
+	}
+	return nil
+}
+
+func (x *Template) GetRaw() string {
+	if x != nil {
+		return x.Raw
+	}
+	return ""
+}
+
+func (x *Template) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+// Context is what a message refers to besides another message.
+type Context struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Forwarded      bool                   `protobuf:"varint,1,opt,name=forwarded" json:"forwarded,omitempty"`
+	ForwardedOften bool                   `protobuf:"varint,2,opt,name=forwarded_often,json=forwardedOften" json:"forwarded_often,omitempty"`
+	Product        *Product               `protobuf:"bytes,3,opt,name=product" json:"product,omitempty"`
+	Referral       *Referral              `protobuf:"bytes,4,opt,name=referral" json:"referral,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Context) Reset() {
+	*x = Context{}
+	mi := &file_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Context) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Context) ProtoMessage() {}
+
+func (x *Context) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Context.ProtoReflect.Descriptor instead.
+func (*Context) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Context) GetForwarded() bool {
+	if x != nil {
+		return x.Forwarded
+	}
+	return false
+}
+
+func (x *Context) GetForwardedOften() bool {
+	if x != nil {
+		return x.ForwardedOften
+	}
+	return false
+}
+
+func (x *Context) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *Context) GetReferral() *Referral {
+	if x != nil {
+		return x.Referral
+	}
+	return nil
+}
+
+type Referral struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SourceUrl     string                 `protobuf:"bytes,1,opt,name=source_url,json=sourceUrl" json:"source_url,omitempty"`
+	SourceId      string                 `protobuf:"bytes,2,opt,name=source_id,json=sourceId" json:"source_id,omitempty"`
+	SourceType    string                 `protobuf:"bytes,3,opt,name=source_type,json=sourceType" json:"source_type,omitempty"`
+	Headline      string                 `protobuf:"bytes,4,opt,name=headline" json:"headline,omitempty"`
+	Body          string                 `protobuf:"bytes,5,opt,name=body" json:"body,omitempty"`
+	MediaType     string                 `protobuf:"bytes,6,opt,name=media_type,json=mediaType" json:"media_type,omitempty"`
+	ClickId       string                 `protobuf:"bytes,7,opt,name=click_id,json=clickId" json:"click_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Referral) Reset() {
+	*x = Referral{}
+	mi := &file_record_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Referral) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Referral) ProtoMessage() {}
+
+func (x *Referral) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Referral.ProtoReflect.Descriptor instead.
+func (*Referral) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Referral) GetSourceUrl() string {
+	if x != nil {
+		return x.SourceUrl
+	}
+	return ""
+}
+
+func (x *Referral) GetSourceId() string {
+	if x != nil {
+		return x.SourceId
+	}
+	return ""
+}
+
+func (x *Referral) GetSourceType() string {
+	if x != nil {
+		return x.SourceType
+	}
+	return ""
+}
+
+func (x *Referral) GetHeadline() string {
+	if x != nil {
+		return x.Headline
+	}
+	return ""
+}
+
+func (x *Referral) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *Referral) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *Referral) GetClickId() string {
+	if x != nil {
+		return x.ClickId
+	}
+	return ""
+}
+
 type Variable struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
@@ -663,7 +1564,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_record_proto_msgTypes[6]
+	mi := &file_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +1576,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[6]
+	mi := &file_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +1589,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{6}
+	return file_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Variable) GetName() string {
@@ -716,7 +1617,7 @@ type Opened struct {
 
 func (x *Opened) Reset() {
 	*x = Opened{}
-	mi := &file_record_proto_msgTypes[7]
+	mi := &file_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +1629,7 @@ func (x *Opened) String() string {
 func (*Opened) ProtoMessage() {}
 
 func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[7]
+	mi := &file_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +1642,7 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opened.ProtoReflect.Descriptor instead.
 func (*Opened) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{7}
+	return file_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Opened) GetWorkspace() string {
@@ -768,13 +1669,15 @@ func (x *Opened) GetContact() *Contact {
 type ContactChanged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact" json:"contact,omitempty"`
+	External      string                 `protobuf:"bytes,2,opt,name=external" json:"external,omitempty"`
+	SentAt        int64                  `protobuf:"varint,3,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ContactChanged) Reset() {
 	*x = ContactChanged{}
-	mi := &file_record_proto_msgTypes[8]
+	mi := &file_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +1689,7 @@ func (x *ContactChanged) String() string {
 func (*ContactChanged) ProtoMessage() {}
 
 func (x *ContactChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[8]
+	mi := &file_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +1702,7 @@ func (x *ContactChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactChanged.ProtoReflect.Descriptor instead.
 func (*ContactChanged) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{8}
+	return file_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ContactChanged) GetContact() *Contact {
@@ -809,19 +1712,34 @@ func (x *ContactChanged) GetContact() *Contact {
 	return nil
 }
 
+func (x *ContactChanged) GetExternal() string {
+	if x != nil {
+		return x.External
+	}
+	return ""
+}
+
+func (x *ContactChanged) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
 type MessageReceived struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	External      string                 `protobuf:"bytes,1,opt,name=external" json:"external,omitempty"`
 	SentAt        int64                  `protobuf:"varint,2,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
 	Content       *Content               `protobuf:"bytes,3,opt,name=content" json:"content,omitempty"`
 	ReplyTo       string                 `protobuf:"bytes,4,opt,name=reply_to,json=replyTo" json:"reply_to,omitempty"`
+	Context       *Context               `protobuf:"bytes,5,opt,name=context" json:"context,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MessageReceived) Reset() {
 	*x = MessageReceived{}
-	mi := &file_record_proto_msgTypes[9]
+	mi := &file_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +1751,7 @@ func (x *MessageReceived) String() string {
 func (*MessageReceived) ProtoMessage() {}
 
 func (x *MessageReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[9]
+	mi := &file_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +1764,7 @@ func (x *MessageReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageReceived.ProtoReflect.Descriptor instead.
 func (*MessageReceived) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{9}
+	return file_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *MessageReceived) GetExternal() string {
@@ -877,17 +1795,27 @@ func (x *MessageReceived) GetReplyTo() string {
 	return ""
 }
 
+func (x *MessageReceived) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
 type MessageQueued struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Content       *Content               `protobuf:"bytes,1,opt,name=content" json:"content,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch" json:"epoch,omitempty"`
+	ReplyTo       string                 `protobuf:"bytes,3,opt,name=reply_to,json=replyTo" json:"reply_to,omitempty"`
+	Repeatable    bool                   `protobuf:"varint,4,opt,name=repeatable" json:"repeatable,omitempty"`
+	ResendOf      uint64                 `protobuf:"varint,5,opt,name=resend_of,json=resendOf" json:"resend_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MessageQueued) Reset() {
 	*x = MessageQueued{}
-	mi := &file_record_proto_msgTypes[10]
+	mi := &file_record_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1827,7 @@ func (x *MessageQueued) String() string {
 func (*MessageQueued) ProtoMessage() {}
 
 func (x *MessageQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[10]
+	mi := &file_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1840,7 @@ func (x *MessageQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageQueued.ProtoReflect.Descriptor instead.
 func (*MessageQueued) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{10}
+	return file_record_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MessageQueued) GetContent() *Content {
@@ -929,6 +1857,27 @@ func (x *MessageQueued) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *MessageQueued) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *MessageQueued) GetRepeatable() bool {
+	if x != nil {
+		return x.Repeatable
+	}
+	return false
+}
+
+func (x *MessageQueued) GetResendOf() uint64 {
+	if x != nil {
+		return x.ResendOf
+	}
+	return 0
+}
+
 type DeliveryChanged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Send          uint64                 `protobuf:"varint,1,opt,name=send" json:"send,omitempty"`
@@ -937,13 +1886,16 @@ type DeliveryChanged struct {
 	External      string                 `protobuf:"bytes,4,opt,name=external" json:"external,omitempty"`
 	Error         int32                  `protobuf:"varint,5,opt,name=error" json:"error,omitempty"`
 	NotBefore     int64                  `protobuf:"varint,6,opt,name=not_before,json=notBefore" json:"not_before,omitempty"`
+	Detail        string                 `protobuf:"bytes,7,opt,name=detail" json:"detail,omitempty"`
+	Held          bool                   `protobuf:"varint,8,opt,name=held" json:"held,omitempty"`
+	Repeated      bool                   `protobuf:"varint,9,opt,name=repeated" json:"repeated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeliveryChanged) Reset() {
 	*x = DeliveryChanged{}
-	mi := &file_record_proto_msgTypes[11]
+	mi := &file_record_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1907,7 @@ func (x *DeliveryChanged) String() string {
 func (*DeliveryChanged) ProtoMessage() {}
 
 func (x *DeliveryChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[11]
+	mi := &file_record_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1920,7 @@ func (x *DeliveryChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryChanged.ProtoReflect.Descriptor instead.
 func (*DeliveryChanged) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{11}
+	return file_record_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeliveryChanged) GetSend() uint64 {
@@ -1013,6 +1965,27 @@ func (x *DeliveryChanged) GetNotBefore() int64 {
 	return 0
 }
 
+func (x *DeliveryChanged) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *DeliveryChanged) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
+func (x *DeliveryChanged) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
+}
+
 type Moved struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	To            uint32                 `protobuf:"varint,1,opt,name=to" json:"to,omitempty"`
@@ -1026,7 +1999,7 @@ type Moved struct {
 
 func (x *Moved) Reset() {
 	*x = Moved{}
-	mi := &file_record_proto_msgTypes[12]
+	mi := &file_record_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +2011,7 @@ func (x *Moved) String() string {
 func (*Moved) ProtoMessage() {}
 
 func (x *Moved) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[12]
+	mi := &file_record_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +2024,7 @@ func (x *Moved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Moved.ProtoReflect.Descriptor instead.
 func (*Moved) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{12}
+	return file_record_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Moved) GetTo() uint32 {
@@ -1102,7 +2075,7 @@ type TurnEnded struct {
 
 func (x *TurnEnded) Reset() {
 	*x = TurnEnded{}
-	mi := &file_record_proto_msgTypes[13]
+	mi := &file_record_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +2087,7 @@ func (x *TurnEnded) String() string {
 func (*TurnEnded) ProtoMessage() {}
 
 func (x *TurnEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[13]
+	mi := &file_record_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +2100,7 @@ func (x *TurnEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TurnEnded.ProtoReflect.Descriptor instead.
 func (*TurnEnded) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{13}
+	return file_record_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TurnEnded) GetThrough() uint64 {
@@ -1169,7 +2142,7 @@ type BotDiscarded struct {
 
 func (x *BotDiscarded) Reset() {
 	*x = BotDiscarded{}
-	mi := &file_record_proto_msgTypes[14]
+	mi := &file_record_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +2154,7 @@ func (x *BotDiscarded) String() string {
 func (*BotDiscarded) ProtoMessage() {}
 
 func (x *BotDiscarded) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[14]
+	mi := &file_record_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +2167,7 @@ func (x *BotDiscarded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BotDiscarded.ProtoReflect.Descriptor instead.
 func (*BotDiscarded) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{14}
+	return file_record_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BotDiscarded) GetContent() *Content {
@@ -1226,7 +2199,7 @@ type MarkedRead struct {
 
 func (x *MarkedRead) Reset() {
 	*x = MarkedRead{}
-	mi := &file_record_proto_msgTypes[15]
+	mi := &file_record_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +2211,7 @@ func (x *MarkedRead) String() string {
 func (*MarkedRead) ProtoMessage() {}
 
 func (x *MarkedRead) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[15]
+	mi := &file_record_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +2224,7 @@ func (x *MarkedRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkedRead.ProtoReflect.Descriptor instead.
 func (*MarkedRead) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{15}
+	return file_record_proto_rawDescGZIP(), []int{24}
 }
 
 type NoteAdded struct {
@@ -1263,7 +2236,7 @@ type NoteAdded struct {
 
 func (x *NoteAdded) Reset() {
 	*x = NoteAdded{}
-	mi := &file_record_proto_msgTypes[16]
+	mi := &file_record_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1275,7 +2248,7 @@ func (x *NoteAdded) String() string {
 func (*NoteAdded) ProtoMessage() {}
 
 func (x *NoteAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[16]
+	mi := &file_record_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1288,7 +2261,7 @@ func (x *NoteAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteAdded.ProtoReflect.Descriptor instead.
 func (*NoteAdded) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{16}
+	return file_record_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NoteAdded) GetBody() string {
@@ -1307,7 +2280,7 @@ type Tagged struct {
 
 func (x *Tagged) Reset() {
 	*x = Tagged{}
-	mi := &file_record_proto_msgTypes[17]
+	mi := &file_record_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +2292,7 @@ func (x *Tagged) String() string {
 func (*Tagged) ProtoMessage() {}
 
 func (x *Tagged) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[17]
+	mi := &file_record_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +2305,7 @@ func (x *Tagged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tagged.ProtoReflect.Descriptor instead.
 func (*Tagged) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{17}
+	return file_record_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Tagged) GetTags() []string {
@@ -1350,7 +2323,7 @@ type WindowLapsed struct {
 
 func (x *WindowLapsed) Reset() {
 	*x = WindowLapsed{}
-	mi := &file_record_proto_msgTypes[18]
+	mi := &file_record_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +2335,7 @@ func (x *WindowLapsed) String() string {
 func (*WindowLapsed) ProtoMessage() {}
 
 func (x *WindowLapsed) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[18]
+	mi := &file_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +2348,7 @@ func (x *WindowLapsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowLapsed.ProtoReflect.Descriptor instead.
 func (*WindowLapsed) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{18}
+	return file_record_proto_rawDescGZIP(), []int{27}
 }
 
 type TimerArmed struct {
@@ -1388,7 +2361,7 @@ type TimerArmed struct {
 
 func (x *TimerArmed) Reset() {
 	*x = TimerArmed{}
-	mi := &file_record_proto_msgTypes[19]
+	mi := &file_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +2373,7 @@ func (x *TimerArmed) String() string {
 func (*TimerArmed) ProtoMessage() {}
 
 func (x *TimerArmed) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[19]
+	mi := &file_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +2386,7 @@ func (x *TimerArmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimerArmed.ProtoReflect.Descriptor instead.
 func (*TimerArmed) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{19}
+	return file_record_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TimerArmed) GetTimer() uint32 {
@@ -1438,7 +2411,7 @@ type Noted struct {
 
 func (x *Noted) Reset() {
 	*x = Noted{}
-	mi := &file_record_proto_msgTypes[20]
+	mi := &file_record_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +2423,7 @@ func (x *Noted) String() string {
 func (*Noted) ProtoMessage() {}
 
 func (x *Noted) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[20]
+	mi := &file_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +2436,419 @@ func (x *Noted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Noted.ProtoReflect.Descriptor instead.
 func (*Noted) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{20}
+	return file_record_proto_rawDescGZIP(), []int{29}
+}
+
+type Amended struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	External      string                 `protobuf:"bytes,1,opt,name=external" json:"external,omitempty"`
+	SentAt        int64                  `protobuf:"varint,2,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
+	Target        string                 `protobuf:"bytes,3,opt,name=target" json:"target,omitempty"`
+	What          uint32                 `protobuf:"varint,4,opt,name=what" json:"what,omitempty"`
+	Content       *Content               `protobuf:"bytes,5,opt,name=content" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Amended) Reset() {
+	*x = Amended{}
+	mi := &file_record_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Amended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Amended) ProtoMessage() {}
+
+func (x *Amended) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Amended.ProtoReflect.Descriptor instead.
+func (*Amended) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Amended) GetExternal() string {
+	if x != nil {
+		return x.External
+	}
+	return ""
+}
+
+func (x *Amended) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+func (x *Amended) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Amended) GetWhat() uint32 {
+	if x != nil {
+		return x.What
+	}
+	return 0
+}
+
+func (x *Amended) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+type EchoReceived struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	External      string                 `protobuf:"bytes,1,opt,name=external" json:"external,omitempty"`
+	SentAt        int64                  `protobuf:"varint,2,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
+	Content       *Content               `protobuf:"bytes,3,opt,name=content" json:"content,omitempty"`
+	ReplyTo       string                 `protobuf:"bytes,4,opt,name=reply_to,json=replyTo" json:"reply_to,omitempty"`
+	MutedUntil    int64                  `protobuf:"varint,5,opt,name=muted_until,json=mutedUntil" json:"muted_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EchoReceived) Reset() {
+	*x = EchoReceived{}
+	mi := &file_record_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EchoReceived) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EchoReceived) ProtoMessage() {}
+
+func (x *EchoReceived) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EchoReceived.ProtoReflect.Descriptor instead.
+func (*EchoReceived) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *EchoReceived) GetExternal() string {
+	if x != nil {
+		return x.External
+	}
+	return ""
+}
+
+func (x *EchoReceived) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+func (x *EchoReceived) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *EchoReceived) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *EchoReceived) GetMutedUntil() int64 {
+	if x != nil {
+		return x.MutedUntil
+	}
+	return 0
+}
+
+type ContactLinked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Other         []byte                 `protobuf:"bytes,1,opt,name=other" json:"other,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactLinked) Reset() {
+	*x = ContactLinked{}
+	mi := &file_record_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactLinked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactLinked) ProtoMessage() {}
+
+func (x *ContactLinked) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactLinked.ProtoReflect.Descriptor instead.
+func (*ContactLinked) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ContactLinked) GetOther() []byte {
+	if x != nil {
+		return x.Other
+	}
+	return nil
+}
+
+type ConsentChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Consent       uint32                 `protobuf:"varint,1,opt,name=consent" json:"consent,omitempty"`
+	SentAt        int64                  `protobuf:"varint,2,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentChanged) Reset() {
+	*x = ConsentChanged{}
+	mi := &file_record_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentChanged) ProtoMessage() {}
+
+func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentChanged.ProtoReflect.Descriptor instead.
+func (*ConsentChanged) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ConsentChanged) GetConsent() uint32 {
+	if x != nil {
+		return x.Consent
+	}
+	return 0
+}
+
+func (x *ConsentChanged) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+type MediaChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Message       uint64                 `protobuf:"varint,1,opt,name=message" json:"message,omitempty"`
+	State         uint32                 `protobuf:"varint,2,opt,name=state" json:"state,omitempty"`
+	Blob          string                 `protobuf:"bytes,3,opt,name=blob" json:"blob,omitempty"`
+	Bytes         int64                  `protobuf:"varint,4,opt,name=bytes" json:"bytes,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,5,opt,name=attempt" json:"attempt,omitempty"`
+	NotBefore     int64                  `protobuf:"varint,6,opt,name=not_before,json=notBefore" json:"not_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaChanged) Reset() {
+	*x = MediaChanged{}
+	mi := &file_record_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaChanged) ProtoMessage() {}
+
+func (x *MediaChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaChanged.ProtoReflect.Descriptor instead.
+func (*MediaChanged) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *MediaChanged) GetMessage() uint64 {
+	if x != nil {
+		return x.Message
+	}
+	return 0
+}
+
+func (x *MediaChanged) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *MediaChanged) GetBlob() string {
+	if x != nil {
+		return x.Blob
+	}
+	return ""
+}
+
+func (x *MediaChanged) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MediaChanged) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *MediaChanged) GetNotBefore() int64 {
+	if x != nil {
+		return x.NotBefore
+	}
+	return 0
+}
+
+type Trimmed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OldestKept    uint64                 `protobuf:"varint,1,opt,name=oldest_kept,json=oldestKept" json:"oldest_kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trimmed) Reset() {
+	*x = Trimmed{}
+	mi := &file_record_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trimmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trimmed) ProtoMessage() {}
+
+func (x *Trimmed) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trimmed.ProtoReflect.Descriptor instead.
+func (*Trimmed) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Trimmed) GetOldestKept() uint64 {
+	if x != nil {
+		return x.OldestKept
+	}
+	return 0
+}
+
+type Erased struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erased) Reset() {
+	*x = Erased{}
+	mi := &file_record_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erased) ProtoMessage() {}
+
+func (x *Erased) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erased.ProtoReflect.Descriptor instead.
+func (*Erased) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{36}
 }
 
 // Head is the newest card of a conversation.
@@ -1479,7 +2864,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_record_proto_msgTypes[21]
+	mi := &file_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +2876,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[21]
+	mi := &file_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +2889,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{21}
+	return file_record_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Head) GetProjection() uint32 {
@@ -1539,13 +2924,16 @@ type Card struct {
 	Since           int64                  `protobuf:"varint,13,opt,name=since" json:"since,omitempty"`
 	LastActivity    int64                  `protobuf:"varint,14,opt,name=last_activity,json=lastActivity" json:"last_activity,omitempty"`
 	WindowExpiresAt int64                  `protobuf:"varint,15,opt,name=window_expires_at,json=windowExpiresAt" json:"window_expires_at,omitempty"`
+	OptedOut        bool                   `protobuf:"varint,16,opt,name=opted_out,json=optedOut" json:"opted_out,omitempty"`
+	MutedUntil      int64                  `protobuf:"varint,17,opt,name=muted_until,json=mutedUntil" json:"muted_until,omitempty"`
+	Linked          [][]byte               `protobuf:"bytes,18,rep,name=linked" json:"linked,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_record_proto_msgTypes[22]
+	mi := &file_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +2945,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[22]
+	mi := &file_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +2958,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{22}
+	return file_record_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Card) GetWorkspace() string {
@@ -1678,6 +3066,27 @@ func (x *Card) GetWindowExpiresAt() int64 {
 	return 0
 }
 
+func (x *Card) GetOptedOut() bool {
+	if x != nil {
+		return x.OptedOut
+	}
+	return false
+}
+
+func (x *Card) GetMutedUntil() int64 {
+	if x != nil {
+		return x.MutedUntil
+	}
+	return 0
+}
+
+func (x *Card) GetLinked() [][]byte {
+	if x != nil {
+		return x.Linked
+	}
+	return nil
+}
+
 // Snapshot is a conversation as of a version.
 type Snapshot struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -1709,13 +3118,23 @@ type Snapshot struct {
 	WindowTimer      int64                  `protobuf:"varint,26,opt,name=window_timer,json=windowTimer" json:"window_timer,omitempty"`
 	AutoResolveTimer int64                  `protobuf:"varint,27,opt,name=auto_resolve_timer,json=autoResolveTimer" json:"auto_resolve_timer,omitempty"`
 	Outcomes         []*Outcome             `protobuf:"bytes,28,rep,name=outcomes" json:"outcomes,omitempty"`
+	OptedOut         bool                   `protobuf:"varint,29,opt,name=opted_out,json=optedOut" json:"opted_out,omitempty"`
+	MutedUntil       int64                  `protobuf:"varint,30,opt,name=muted_until,json=mutedUntil" json:"muted_until,omitempty"`
+	Linked           [][]byte               `protobuf:"bytes,31,rep,name=linked" json:"linked,omitempty"`
+	PreviewOf        string                 `protobuf:"bytes,32,opt,name=preview_of,json=previewOf" json:"preview_of,omitempty"`
+	Ahead            []*AmendedAhead        `protobuf:"bytes,33,rep,name=ahead" json:"ahead,omitempty"`
+	Media            []*PendingMedia        `protobuf:"bytes,34,rep,name=media" json:"media,omitempty"`
+	OldestKept       uint64                 `protobuf:"varint,35,opt,name=oldest_kept,json=oldestKept" json:"oldest_kept,omitempty"`
+	Erased           bool                   `protobuf:"varint,36,opt,name=erased" json:"erased,omitempty"`
+	RetentionTimer   int64                  `protobuf:"varint,37,opt,name=retention_timer,json=retentionTimer" json:"retention_timer,omitempty"`
+	ConsentAt        int64                  `protobuf:"varint,38,opt,name=consent_at,json=consentAt" json:"consent_at,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_record_proto_msgTypes[23]
+	mi := &file_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +3146,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[23]
+	mi := &file_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +3159,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{23}
+	return file_record_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Snapshot) GetVersion() uint64 {
@@ -1939,6 +3358,196 @@ func (x *Snapshot) GetOutcomes() []*Outcome {
 	return nil
 }
 
+func (x *Snapshot) GetOptedOut() bool {
+	if x != nil {
+		return x.OptedOut
+	}
+	return false
+}
+
+func (x *Snapshot) GetMutedUntil() int64 {
+	if x != nil {
+		return x.MutedUntil
+	}
+	return 0
+}
+
+func (x *Snapshot) GetLinked() [][]byte {
+	if x != nil {
+		return x.Linked
+	}
+	return nil
+}
+
+func (x *Snapshot) GetPreviewOf() string {
+	if x != nil {
+		return x.PreviewOf
+	}
+	return ""
+}
+
+func (x *Snapshot) GetAhead() []*AmendedAhead {
+	if x != nil {
+		return x.Ahead
+	}
+	return nil
+}
+
+func (x *Snapshot) GetMedia() []*PendingMedia {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+func (x *Snapshot) GetOldestKept() uint64 {
+	if x != nil {
+		return x.OldestKept
+	}
+	return 0
+}
+
+func (x *Snapshot) GetErased() bool {
+	if x != nil {
+		return x.Erased
+	}
+	return false
+}
+
+func (x *Snapshot) GetRetentionTimer() int64 {
+	if x != nil {
+		return x.RetentionTimer
+	}
+	return 0
+}
+
+func (x *Snapshot) GetConsentAt() int64 {
+	if x != nil {
+		return x.ConsentAt
+	}
+	return 0
+}
+
+type AmendedAhead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target" json:"target,omitempty"`
+	Preview       string                 `protobuf:"bytes,2,opt,name=preview" json:"preview,omitempty"`
+	SentAt        int64                  `protobuf:"varint,3,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AmendedAhead) Reset() {
+	*x = AmendedAhead{}
+	mi := &file_record_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AmendedAhead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AmendedAhead) ProtoMessage() {}
+
+func (x *AmendedAhead) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AmendedAhead.ProtoReflect.Descriptor instead.
+func (*AmendedAhead) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AmendedAhead) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *AmendedAhead) GetPreview() string {
+	if x != nil {
+		return x.Preview
+	}
+	return ""
+}
+
+func (x *AmendedAhead) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+type PendingMedia struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Message       uint64                 `protobuf:"varint,1,opt,name=message" json:"message,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt" json:"attempt,omitempty"`
+	NotBefore     int64                  `protobuf:"varint,3,opt,name=not_before,json=notBefore" json:"not_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingMedia) Reset() {
+	*x = PendingMedia{}
+	mi := &file_record_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingMedia) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingMedia) ProtoMessage() {}
+
+func (x *PendingMedia) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingMedia.ProtoReflect.Descriptor instead.
+func (*PendingMedia) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PendingMedia) GetMessage() uint64 {
+	if x != nil {
+		return x.Message
+	}
+	return 0
+}
+
+func (x *PendingMedia) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *PendingMedia) GetNotBefore() int64 {
+	if x != nil {
+		return x.NotBefore
+	}
+	return 0
+}
+
 type Turn struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          uint64                 `protobuf:"varint,1,opt,name=from" json:"from,omitempty"`
@@ -1951,7 +3560,7 @@ type Turn struct {
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_record_proto_msgTypes[24]
+	mi := &file_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +3572,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[24]
+	mi := &file_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +3585,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{24}
+	return file_record_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Turn) GetFrom() uint64 {
@@ -2014,13 +3623,17 @@ type Send struct {
 	State         uint32                 `protobuf:"varint,3,opt,name=state" json:"state,omitempty"`
 	Attempt       uint32                 `protobuf:"varint,4,opt,name=attempt" json:"attempt,omitempty"`
 	NotBefore     int64                  `protobuf:"varint,5,opt,name=not_before,json=notBefore" json:"not_before,omitempty"`
+	Held          uint32                 `protobuf:"varint,6,opt,name=held" json:"held,omitempty"`
+	Template      bool                   `protobuf:"varint,7,opt,name=template" json:"template,omitempty"`
+	Repeatable    bool                   `protobuf:"varint,8,opt,name=repeatable" json:"repeatable,omitempty"`
+	Marketing     bool                   `protobuf:"varint,9,opt,name=marketing" json:"marketing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_record_proto_msgTypes[25]
+	mi := &file_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2032,7 +3645,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[25]
+	mi := &file_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2045,7 +3658,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{25}
+	return file_record_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Send) GetVersion() uint64 {
@@ -2083,6 +3696,34 @@ func (x *Send) GetNotBefore() int64 {
 	return 0
 }
 
+func (x *Send) GetHeld() uint32 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *Send) GetTemplate() bool {
+	if x != nil {
+		return x.Template
+	}
+	return false
+}
+
+func (x *Send) GetRepeatable() bool {
+	if x != nil {
+		return x.Repeatable
+	}
+	return false
+}
+
+func (x *Send) GetMarketing() bool {
+	if x != nil {
+		return x.Marketing
+	}
+	return false
+}
+
 type Outcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Command       []byte                 `protobuf:"bytes,1,opt,name=command" json:"command,omitempty"`
@@ -2095,7 +3736,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_record_proto_msgTypes[26]
+	mi := &file_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +3748,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[26]
+	mi := &file_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +3761,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{26}
+	return file_record_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Outcome) GetCommand() []byte {
@@ -2170,7 +3811,7 @@ type Index struct {
 
 func (x *Index) Reset() {
 	*x = Index{}
-	mi := &file_record_proto_msgTypes[27]
+	mi := &file_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +3823,7 @@ func (x *Index) String() string {
 func (*Index) ProtoMessage() {}
 
 func (x *Index) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[27]
+	mi := &file_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +3836,7 @@ func (x *Index) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Index.ProtoReflect.Descriptor instead.
 func (*Index) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{27}
+	return file_record_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Index) GetWorkspace() string {
@@ -2278,7 +3919,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_record_proto_msgTypes[28]
+	mi := &file_record_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +3931,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[28]
+	mi := &file_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +3944,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{28}
+	return file_record_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Change) GetConversation() []byte {
@@ -2362,7 +4003,7 @@ type BoardRow struct {
 
 func (x *BoardRow) Reset() {
 	*x = BoardRow{}
-	mi := &file_record_proto_msgTypes[29]
+	mi := &file_record_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +4015,7 @@ func (x *BoardRow) String() string {
 func (*BoardRow) ProtoMessage() {}
 
 func (x *BoardRow) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[29]
+	mi := &file_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +4028,7 @@ func (x *BoardRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardRow.ProtoReflect.Descriptor instead.
 func (*BoardRow) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{29}
+	return file_record_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *BoardRow) GetChannel() string {
@@ -2433,13 +4074,16 @@ type Delivery struct {
 	External      string                 `protobuf:"bytes,3,opt,name=external" json:"external,omitempty"`
 	Error         int32                  `protobuf:"varint,4,opt,name=error" json:"error,omitempty"`
 	At            int64                  `protobuf:"varint,5,opt,name=at" json:"at,omitempty"`
+	Detail        string                 `protobuf:"bytes,6,opt,name=detail" json:"detail,omitempty"`
+	Repeated      bool                   `protobuf:"varint,7,opt,name=repeated" json:"repeated,omitempty"`
+	ResentAs      uint64                 `protobuf:"varint,8,opt,name=resent_as,json=resentAs" json:"resent_as,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_record_proto_msgTypes[30]
+	mi := &file_record_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +4095,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[30]
+	mi := &file_record_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +4108,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{30}
+	return file_record_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Delivery) GetState() uint32 {
@@ -2502,6 +4146,165 @@ func (x *Delivery) GetAt() int64 {
 	return 0
 }
 
+func (x *Delivery) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Delivery) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
+}
+
+func (x *Delivery) GetResentAs() uint64 {
+	if x != nil {
+		return x.ResentAs
+	}
+	return 0
+}
+
+// Amendments are what the customer made of one message.
+type Amendments struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reaction      string                 `protobuf:"bytes,1,opt,name=reaction" json:"reaction,omitempty"`
+	ReactedAt     int64                  `protobuf:"varint,2,opt,name=reacted_at,json=reactedAt" json:"reacted_at,omitempty"`
+	Edit          *Content               `protobuf:"bytes,3,opt,name=edit" json:"edit,omitempty"`
+	EditedAt      int64                  `protobuf:"varint,4,opt,name=edited_at,json=editedAt" json:"edited_at,omitempty"`
+	RevokedAt     int64                  `protobuf:"varint,5,opt,name=revoked_at,json=revokedAt" json:"revoked_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Amendments) Reset() {
+	*x = Amendments{}
+	mi := &file_record_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Amendments) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Amendments) ProtoMessage() {}
+
+func (x *Amendments) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Amendments.ProtoReflect.Descriptor instead.
+func (*Amendments) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Amendments) GetReaction() string {
+	if x != nil {
+		return x.Reaction
+	}
+	return ""
+}
+
+func (x *Amendments) GetReactedAt() int64 {
+	if x != nil {
+		return x.ReactedAt
+	}
+	return 0
+}
+
+func (x *Amendments) GetEdit() *Content {
+	if x != nil {
+		return x.Edit
+	}
+	return nil
+}
+
+func (x *Amendments) GetEditedAt() int64 {
+	if x != nil {
+		return x.EditedAt
+	}
+	return 0
+}
+
+func (x *Amendments) GetRevokedAt() int64 {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return 0
+}
+
+// MediaStatus is how far the file of a message that came has got.
+type MediaStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         uint32                 `protobuf:"varint,1,opt,name=state" json:"state,omitempty"`
+	Blob          string                 `protobuf:"bytes,2,opt,name=blob" json:"blob,omitempty"`
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaStatus) Reset() {
+	*x = MediaStatus{}
+	mi := &file_record_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaStatus) ProtoMessage() {}
+
+func (x *MediaStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaStatus.ProtoReflect.Descriptor instead.
+func (*MediaStatus) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *MediaStatus) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *MediaStatus) GetBlob() string {
+	if x != nil {
+		return x.Blob
+	}
+	return ""
+}
+
+func (x *MediaStatus) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 // Parked is an item that waits until its conversation can be loaded again.
 type Parked struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -2512,6 +4315,10 @@ type Parked struct {
 	//
 	//	*Parked_Message
 	//	*Parked_Status
+	//	*Parked_Amendment
+	//	*Parked_Echo
+	//	*Parked_Change
+	//	*Parked_Consent
 	Item          isParked_Item `protobuf_oneof:"item"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2519,7 +4326,7 @@ type Parked struct {
 
 func (x *Parked) Reset() {
 	*x = Parked{}
-	mi := &file_record_proto_msgTypes[31]
+	mi := &file_record_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +4338,7 @@ func (x *Parked) String() string {
 func (*Parked) ProtoMessage() {}
 
 func (x *Parked) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[31]
+	mi := &file_record_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +4351,7 @@ func (x *Parked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parked.ProtoReflect.Descriptor instead.
 func (*Parked) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{31}
+	return file_record_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Parked) GetAt() int64 {
@@ -2593,6 +4400,42 @@ func (x *Parked) GetStatus() *ParkedStatus {
 	return nil
 }
 
+func (x *Parked) GetAmendment() *ParkedAmendment {
+	if x != nil {
+		if x, ok := x.Item.(*Parked_Amendment); ok {
+			return x.Amendment
+		}
+	}
+	return nil
+}
+
+func (x *Parked) GetEcho() *ParkedEcho {
+	if x != nil {
+		if x, ok := x.Item.(*Parked_Echo); ok {
+			return x.Echo
+		}
+	}
+	return nil
+}
+
+func (x *Parked) GetChange() *ParkedChange {
+	if x != nil {
+		if x, ok := x.Item.(*Parked_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
+func (x *Parked) GetConsent() *ParkedConsent {
+	if x != nil {
+		if x, ok := x.Item.(*Parked_Consent); ok {
+			return x.Consent
+		}
+	}
+	return nil
+}
+
 type isParked_Item interface {
 	isParked_Item()
 }
@@ -2605,9 +4448,33 @@ type Parked_Status struct {
 	Status *ParkedStatus `protobuf:"bytes,17,opt,name=status,oneof"`
 }
 
+type Parked_Amendment struct {
+	Amendment *ParkedAmendment `protobuf:"bytes,18,opt,name=amendment,oneof"`
+}
+
+type Parked_Echo struct {
+	Echo *ParkedEcho `protobuf:"bytes,19,opt,name=echo,oneof"`
+}
+
+type Parked_Change struct {
+	Change *ParkedChange `protobuf:"bytes,20,opt,name=change,oneof"`
+}
+
+type Parked_Consent struct {
+	Consent *ParkedConsent `protobuf:"bytes,21,opt,name=consent,oneof"`
+}
+
 func (*Parked_Message) isParked_Item() {}
 
 func (*Parked_Status) isParked_Item() {}
+
+func (*Parked_Amendment) isParked_Item() {}
+
+func (*Parked_Echo) isParked_Item() {}
+
+func (*Parked_Change) isParked_Item() {}
+
+func (*Parked_Consent) isParked_Item() {}
 
 type ParkedMessage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2616,13 +4483,15 @@ type ParkedMessage struct {
 	SentAt        int64                  `protobuf:"varint,3,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
 	Content       *Content               `protobuf:"bytes,4,opt,name=content" json:"content,omitempty"`
 	ReplyTo       string                 `protobuf:"bytes,5,opt,name=reply_to,json=replyTo" json:"reply_to,omitempty"`
+	Context       *Context               `protobuf:"bytes,6,opt,name=context" json:"context,omitempty"`
+	Consent       uint32                 `protobuf:"varint,7,opt,name=consent" json:"consent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ParkedMessage) Reset() {
 	*x = ParkedMessage{}
-	mi := &file_record_proto_msgTypes[32]
+	mi := &file_record_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +4503,7 @@ func (x *ParkedMessage) String() string {
 func (*ParkedMessage) ProtoMessage() {}
 
 func (x *ParkedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[32]
+	mi := &file_record_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +4516,7 @@ func (x *ParkedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedMessage.ProtoReflect.Descriptor instead.
 func (*ParkedMessage) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{32}
+	return file_record_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ParkedMessage) GetContact() *Contact {
@@ -2685,6 +4554,20 @@ func (x *ParkedMessage) GetReplyTo() string {
 	return ""
 }
 
+func (x *ParkedMessage) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ParkedMessage) GetConsent() uint32 {
+	if x != nil {
+		return x.Consent
+	}
+	return 0
+}
+
 type ParkedStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	External      string                 `protobuf:"bytes,1,opt,name=external" json:"external,omitempty"`
@@ -2692,13 +4575,14 @@ type ParkedStatus struct {
 	State         uint32                 `protobuf:"varint,3,opt,name=state" json:"state,omitempty"`
 	Error         int32                  `protobuf:"varint,4,opt,name=error" json:"error,omitempty"`
 	At            int64                  `protobuf:"varint,5,opt,name=at" json:"at,omitempty"`
+	Detail        string                 `protobuf:"bytes,6,opt,name=detail" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ParkedStatus) Reset() {
 	*x = ParkedStatus{}
-	mi := &file_record_proto_msgTypes[33]
+	mi := &file_record_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2710,7 +4594,7 @@ func (x *ParkedStatus) String() string {
 func (*ParkedStatus) ProtoMessage() {}
 
 func (x *ParkedStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[33]
+	mi := &file_record_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2723,7 +4607,7 @@ func (x *ParkedStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedStatus.ProtoReflect.Descriptor instead.
 func (*ParkedStatus) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{33}
+	return file_record_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ParkedStatus) GetExternal() string {
@@ -2761,6 +4645,1358 @@ func (x *ParkedStatus) GetAt() int64 {
 	return 0
 }
 
+func (x *ParkedStatus) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+type ParkedAmendment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact" json:"contact,omitempty"`
+	Amended       *Amended               `protobuf:"bytes,2,opt,name=amended" json:"amended,omitempty"`
+	Outside       bool                   `protobuf:"varint,3,opt,name=outside" json:"outside,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedAmendment) Reset() {
+	*x = ParkedAmendment{}
+	mi := &file_record_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedAmendment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedAmendment) ProtoMessage() {}
+
+func (x *ParkedAmendment) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedAmendment.ProtoReflect.Descriptor instead.
+func (*ParkedAmendment) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ParkedAmendment) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *ParkedAmendment) GetAmended() *Amended {
+	if x != nil {
+		return x.Amended
+	}
+	return nil
+}
+
+func (x *ParkedAmendment) GetOutside() bool {
+	if x != nil {
+		return x.Outside
+	}
+	return false
+}
+
+type ParkedEcho struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact" json:"contact,omitempty"`
+	External      string                 `protobuf:"bytes,2,opt,name=external" json:"external,omitempty"`
+	SentAt        int64                  `protobuf:"varint,3,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
+	Content       *Content               `protobuf:"bytes,4,opt,name=content" json:"content,omitempty"`
+	ReplyTo       string                 `protobuf:"bytes,5,opt,name=reply_to,json=replyTo" json:"reply_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedEcho) Reset() {
+	*x = ParkedEcho{}
+	mi := &file_record_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedEcho) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedEcho) ProtoMessage() {}
+
+func (x *ParkedEcho) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedEcho.ProtoReflect.Descriptor instead.
+func (*ParkedEcho) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ParkedEcho) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *ParkedEcho) GetExternal() string {
+	if x != nil {
+		return x.External
+	}
+	return ""
+}
+
+func (x *ParkedEcho) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+func (x *ParkedEcho) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *ParkedEcho) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+type ParkedChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact" json:"contact,omitempty"`
+	Changed       *Contact               `protobuf:"bytes,2,opt,name=changed" json:"changed,omitempty"`
+	External      string                 `protobuf:"bytes,3,opt,name=external" json:"external,omitempty"`
+	SentAt        int64                  `protobuf:"varint,4,opt,name=sent_at,json=sentAt" json:"sent_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedChange) Reset() {
+	*x = ParkedChange{}
+	mi := &file_record_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedChange) ProtoMessage() {}
+
+func (x *ParkedChange) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedChange.ProtoReflect.Descriptor instead.
+func (*ParkedChange) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ParkedChange) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *ParkedChange) GetChanged() *Contact {
+	if x != nil {
+		return x.Changed
+	}
+	return nil
+}
+
+func (x *ParkedChange) GetExternal() string {
+	if x != nil {
+		return x.External
+	}
+	return ""
+}
+
+func (x *ParkedChange) GetSentAt() int64 {
+	if x != nil {
+		return x.SentAt
+	}
+	return 0
+}
+
+type ParkedConsent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact" json:"contact,omitempty"`
+	Consent       uint32                 `protobuf:"varint,2,opt,name=consent" json:"consent,omitempty"`
+	At            int64                  `protobuf:"varint,3,opt,name=at" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedConsent) Reset() {
+	*x = ParkedConsent{}
+	mi := &file_record_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedConsent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedConsent) ProtoMessage() {}
+
+func (x *ParkedConsent) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedConsent.ProtoReflect.Descriptor instead.
+func (*ParkedConsent) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ParkedConsent) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *ParkedConsent) GetConsent() uint32 {
+	if x != nil {
+		return x.Consent
+	}
+	return 0
+}
+
+func (x *ParkedConsent) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+// Early is a status of a message that no send is known to be yet.
+type Early struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workspace     string                 `protobuf:"bytes,1,opt,name=workspace" json:"workspace,omitempty"`
+	Channel       string                 `protobuf:"bytes,2,opt,name=channel" json:"channel,omitempty"`
+	Status        *ParkedStatus          `protobuf:"bytes,3,opt,name=status" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Early) Reset() {
+	*x = Early{}
+	mi := &file_record_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Early) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Early) ProtoMessage() {}
+
+func (x *Early) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Early.ProtoReflect.Descriptor instead.
+func (*Early) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *Early) GetWorkspace() string {
+	if x != nil {
+		return x.Workspace
+	}
+	return ""
+}
+
+func (x *Early) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Early) GetStatus() *ParkedStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type ContactCard_Name struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Formatted     string                 `protobuf:"bytes,1,opt,name=formatted" json:"formatted,omitempty"`
+	First         string                 `protobuf:"bytes,2,opt,name=first" json:"first,omitempty"`
+	Last          string                 `protobuf:"bytes,3,opt,name=last" json:"last,omitempty"`
+	Middle        string                 `protobuf:"bytes,4,opt,name=middle" json:"middle,omitempty"`
+	Prefix        string                 `protobuf:"bytes,5,opt,name=prefix" json:"prefix,omitempty"`
+	Suffix        string                 `protobuf:"bytes,6,opt,name=suffix" json:"suffix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard_Name) Reset() {
+	*x = ContactCard_Name{}
+	mi := &file_record_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard_Name) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard_Name) ProtoMessage() {}
+
+func (x *ContactCard_Name) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard_Name.ProtoReflect.Descriptor instead.
+func (*ContactCard_Name) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{8, 0}
+}
+
+func (x *ContactCard_Name) GetFormatted() string {
+	if x != nil {
+		return x.Formatted
+	}
+	return ""
+}
+
+func (x *ContactCard_Name) GetFirst() string {
+	if x != nil {
+		return x.First
+	}
+	return ""
+}
+
+func (x *ContactCard_Name) GetLast() string {
+	if x != nil {
+		return x.Last
+	}
+	return ""
+}
+
+func (x *ContactCard_Name) GetMiddle() string {
+	if x != nil {
+		return x.Middle
+	}
+	return ""
+}
+
+func (x *ContactCard_Name) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ContactCard_Name) GetSuffix() string {
+	if x != nil {
+		return x.Suffix
+	}
+	return ""
+}
+
+type ContactCard_Org struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Company       string                 `protobuf:"bytes,1,opt,name=company" json:"company,omitempty"`
+	Department    string                 `protobuf:"bytes,2,opt,name=department" json:"department,omitempty"`
+	Title         string                 `protobuf:"bytes,3,opt,name=title" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard_Org) Reset() {
+	*x = ContactCard_Org{}
+	mi := &file_record_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard_Org) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard_Org) ProtoMessage() {}
+
+func (x *ContactCard_Org) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard_Org.ProtoReflect.Descriptor instead.
+func (*ContactCard_Org) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{8, 1}
+}
+
+func (x *ContactCard_Org) GetCompany() string {
+	if x != nil {
+		return x.Company
+	}
+	return ""
+}
+
+func (x *ContactCard_Org) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *ContactCard_Org) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+type ContactCard_Phone struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phone         string                 `protobuf:"bytes,1,opt,name=phone" json:"phone,omitempty"`
+	Type          string                 `protobuf:"bytes,2,opt,name=type" json:"type,omitempty"`
+	WaId          string                 `protobuf:"bytes,3,opt,name=wa_id,json=waId" json:"wa_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard_Phone) Reset() {
+	*x = ContactCard_Phone{}
+	mi := &file_record_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard_Phone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard_Phone) ProtoMessage() {}
+
+func (x *ContactCard_Phone) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard_Phone.ProtoReflect.Descriptor instead.
+func (*ContactCard_Phone) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{8, 2}
+}
+
+func (x *ContactCard_Phone) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *ContactCard_Phone) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ContactCard_Phone) GetWaId() string {
+	if x != nil {
+		return x.WaId
+	}
+	return ""
+}
+
+type ContactCard_Email struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Email         string                 `protobuf:"bytes,1,opt,name=email" json:"email,omitempty"`
+	Type          string                 `protobuf:"bytes,2,opt,name=type" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard_Email) Reset() {
+	*x = ContactCard_Email{}
+	mi := &file_record_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard_Email) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard_Email) ProtoMessage() {}
+
+func (x *ContactCard_Email) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard_Email.ProtoReflect.Descriptor instead.
+func (*ContactCard_Email) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{8, 3}
+}
+
+func (x *ContactCard_Email) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *ContactCard_Email) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+type ContactCard_Url struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url" json:"url,omitempty"`
+	Type          string                 `protobuf:"bytes,2,opt,name=type" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard_Url) Reset() {
+	*x = ContactCard_Url{}
+	mi := &file_record_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard_Url) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard_Url) ProtoMessage() {}
+
+func (x *ContactCard_Url) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard_Url.ProtoReflect.Descriptor instead.
+func (*ContactCard_Url) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{8, 4}
+}
+
+func (x *ContactCard_Url) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *ContactCard_Url) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+type ContactCard_Address struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Street        string                 `protobuf:"bytes,1,opt,name=street" json:"street,omitempty"`
+	City          string                 `protobuf:"bytes,2,opt,name=city" json:"city,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state" json:"state,omitempty"`
+	Zip           string                 `protobuf:"bytes,4,opt,name=zip" json:"zip,omitempty"`
+	Country       string                 `protobuf:"bytes,5,opt,name=country" json:"country,omitempty"`
+	CountryCode   string                 `protobuf:"bytes,6,opt,name=country_code,json=countryCode" json:"country_code,omitempty"`
+	Type          string                 `protobuf:"bytes,7,opt,name=type" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactCard_Address) Reset() {
+	*x = ContactCard_Address{}
+	mi := &file_record_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactCard_Address) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactCard_Address) ProtoMessage() {}
+
+func (x *ContactCard_Address) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactCard_Address.ProtoReflect.Descriptor instead.
+func (*ContactCard_Address) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{8, 5}
+}
+
+func (x *ContactCard_Address) GetStreet() string {
+	if x != nil {
+		return x.Street
+	}
+	return ""
+}
+
+func (x *ContactCard_Address) GetCity() string {
+	if x != nil {
+		return x.City
+	}
+	return ""
+}
+
+func (x *ContactCard_Address) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ContactCard_Address) GetZip() string {
+	if x != nil {
+		return x.Zip
+	}
+	return ""
+}
+
+func (x *ContactCard_Address) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *ContactCard_Address) GetCountryCode() string {
+	if x != nil {
+		return x.CountryCode
+	}
+	return ""
+}
+
+func (x *ContactCard_Address) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+type Order_Item struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product" json:"product,omitempty"`
+	Quantity      int64                  `protobuf:"varint,2,opt,name=quantity" json:"quantity,omitempty"`
+	Price         string                 `protobuf:"bytes,3,opt,name=price" json:"price,omitempty"`
+	Currency      string                 `protobuf:"bytes,4,opt,name=currency" json:"currency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Order_Item) Reset() {
+	*x = Order_Item{}
+	mi := &file_record_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Order_Item) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Order_Item) ProtoMessage() {}
+
+func (x *Order_Item) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Order_Item.ProtoReflect.Descriptor instead.
+func (*Order_Item) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{10, 0}
+}
+
+func (x *Order_Item) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *Order_Item) GetQuantity() int64 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *Order_Item) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
+}
+
+func (x *Order_Item) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+type Menu_Header struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          uint32                 `protobuf:"varint,1,opt,name=kind" json:"kind,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text" json:"text,omitempty"`
+	Media         *Media                 `protobuf:"bytes,3,opt,name=media" json:"media,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Menu_Header) Reset() {
+	*x = Menu_Header{}
+	mi := &file_record_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Menu_Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Menu_Header) ProtoMessage() {}
+
+func (x *Menu_Header) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Menu_Header.ProtoReflect.Descriptor instead.
+func (*Menu_Header) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{11, 0}
+}
+
+func (x *Menu_Header) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Menu_Header) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Menu_Header) GetMedia() *Media {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+type Menu_Button struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Menu_Button) Reset() {
+	*x = Menu_Button{}
+	mi := &file_record_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Menu_Button) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Menu_Button) ProtoMessage() {}
+
+func (x *Menu_Button) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Menu_Button.ProtoReflect.Descriptor instead.
+func (*Menu_Button) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{11, 1}
+}
+
+func (x *Menu_Button) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Menu_Button) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+type Menu_Row struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id" json:"id,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title" json:"title,omitempty"`
+	Description   string                 `protobuf:"bytes,3,opt,name=description" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Menu_Row) Reset() {
+	*x = Menu_Row{}
+	mi := &file_record_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Menu_Row) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Menu_Row) ProtoMessage() {}
+
+func (x *Menu_Row) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Menu_Row.ProtoReflect.Descriptor instead.
+func (*Menu_Row) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{11, 2}
+}
+
+func (x *Menu_Row) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Menu_Row) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Menu_Row) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+type Menu_Section struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Title         string                 `protobuf:"bytes,1,opt,name=title" json:"title,omitempty"`
+	Rows          []*Menu_Row            `protobuf:"bytes,2,rep,name=rows" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Menu_Section) Reset() {
+	*x = Menu_Section{}
+	mi := &file_record_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Menu_Section) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Menu_Section) ProtoMessage() {}
+
+func (x *Menu_Section) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Menu_Section.ProtoReflect.Descriptor instead.
+func (*Menu_Section) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{11, 3}
+}
+
+func (x *Menu_Section) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Menu_Section) GetRows() []*Menu_Row {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+type Template_Component struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type" json:"type,omitempty"`
+	SubType       string                 `protobuf:"bytes,2,opt,name=sub_type,json=subType" json:"sub_type,omitempty"`
+	Index         uint32                 `protobuf:"varint,3,opt,name=index" json:"index,omitempty"`
+	Parameters    []*Template_Parameter  `protobuf:"bytes,4,rep,name=parameters" json:"parameters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template_Component) Reset() {
+	*x = Template_Component{}
+	mi := &file_record_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template_Component) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template_Component) ProtoMessage() {}
+
+func (x *Template_Component) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template_Component.ProtoReflect.Descriptor instead.
+func (*Template_Component) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{12, 0}
+}
+
+func (x *Template_Component) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Template_Component) GetSubType() string {
+	if x != nil {
+		return x.SubType
+	}
+	return ""
+}
+
+func (x *Template_Component) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Template_Component) GetParameters() []*Template_Parameter {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+type Template_Parameter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type" json:"type,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name" json:"name,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text" json:"text,omitempty"`
+	Media         *Media                 `protobuf:"bytes,4,opt,name=media" json:"media,omitempty"`
+	Location      *Location              `protobuf:"bytes,5,opt,name=location" json:"location,omitempty"`
+	Currency      *Template_Currency     `protobuf:"bytes,6,opt,name=currency" json:"currency,omitempty"`
+	DateTime      *Template_DateTime     `protobuf:"bytes,7,opt,name=date_time,json=dateTime" json:"date_time,omitempty"`
+	Action        string                 `protobuf:"bytes,8,opt,name=action" json:"action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template_Parameter) Reset() {
+	*x = Template_Parameter{}
+	mi := &file_record_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template_Parameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template_Parameter) ProtoMessage() {}
+
+func (x *Template_Parameter) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template_Parameter.ProtoReflect.Descriptor instead.
+func (*Template_Parameter) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{12, 1}
+}
+
+func (x *Template_Parameter) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Template_Parameter) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Template_Parameter) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Template_Parameter) GetMedia() *Media {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+func (x *Template_Parameter) GetLocation() *Location {
+	if x != nil {
+		return x.Location
+	}
+	return nil
+}
+
+func (x *Template_Parameter) GetCurrency() *Template_Currency {
+	if x != nil {
+		return x.Currency
+	}
+	return nil
+}
+
+func (x *Template_Parameter) GetDateTime() *Template_DateTime {
+	if x != nil {
+		return x.DateTime
+	}
+	return nil
+}
+
+func (x *Template_Parameter) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+type Template_Currency struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code" json:"code,omitempty"`
+	Amount        int64                  `protobuf:"varint,2,opt,name=amount" json:"amount,omitempty"`
+	Fallback      string                 `protobuf:"bytes,3,opt,name=fallback" json:"fallback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template_Currency) Reset() {
+	*x = Template_Currency{}
+	mi := &file_record_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template_Currency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template_Currency) ProtoMessage() {}
+
+func (x *Template_Currency) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template_Currency.ProtoReflect.Descriptor instead.
+func (*Template_Currency) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{12, 2}
+}
+
+func (x *Template_Currency) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Template_Currency) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Template_Currency) GetFallback() string {
+	if x != nil {
+		return x.Fallback
+	}
+	return ""
+}
+
+type Template_DateTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fallback      string                 `protobuf:"bytes,1,opt,name=fallback" json:"fallback,omitempty"`
+	Calendar      string                 `protobuf:"bytes,2,opt,name=calendar" json:"calendar,omitempty"`
+	Year          int32                  `protobuf:"varint,3,opt,name=year" json:"year,omitempty"`
+	Month         int32                  `protobuf:"varint,4,opt,name=month" json:"month,omitempty"`
+	DayOfMonth    int32                  `protobuf:"varint,5,opt,name=day_of_month,json=dayOfMonth" json:"day_of_month,omitempty"`
+	DayOfWeek     int32                  `protobuf:"varint,6,opt,name=day_of_week,json=dayOfWeek" json:"day_of_week,omitempty"`
+	Hour          int32                  `protobuf:"varint,7,opt,name=hour" json:"hour,omitempty"`
+	Minute        int32                  `protobuf:"varint,8,opt,name=minute" json:"minute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template_DateTime) Reset() {
+	*x = Template_DateTime{}
+	mi := &file_record_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template_DateTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template_DateTime) ProtoMessage() {}
+
+func (x *Template_DateTime) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template_DateTime.ProtoReflect.Descriptor instead.
+func (*Template_DateTime) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{12, 3}
+}
+
+func (x *Template_DateTime) GetFallback() string {
+	if x != nil {
+		return x.Fallback
+	}
+	return ""
+}
+
+func (x *Template_DateTime) GetCalendar() string {
+	if x != nil {
+		return x.Calendar
+	}
+	return ""
+}
+
+func (x *Template_DateTime) GetYear() int32 {
+	if x != nil {
+		return x.Year
+	}
+	return 0
+}
+
+func (x *Template_DateTime) GetMonth() int32 {
+	if x != nil {
+		return x.Month
+	}
+	return 0
+}
+
+func (x *Template_DateTime) GetDayOfMonth() int32 {
+	if x != nil {
+		return x.DayOfMonth
+	}
+	return 0
+}
+
+func (x *Template_DateTime) GetDayOfWeek() int32 {
+	if x != nil {
+		return x.DayOfWeek
+	}
+	return 0
+}
+
+func (x *Template_DateTime) GetHour() int32 {
+	if x != nil {
+		return x.Hour
+	}
+	return 0
+}
+
+func (x *Template_DateTime) GetMinute() int32 {
+	if x != nil {
+		return x.Minute
+	}
+	return 0
+}
+
 var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
@@ -2771,12 +6007,14 @@ const file_record_proto_rawDesc = "" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x14\n" +
 	"\x05shard\x18\x03 \x01(\rR\x05shard\x12\x1d\n" +
 	"\n" +
-	"created_at\x18\x04 \x01(\x03R\tcreatedAt\"\x80\x01\n" +
+	"created_at\x18\x04 \x01(\x03R\tcreatedAt\"\xd1\x01\n" +
 	"\tRetention\x12#\n" +
 	"\rdedupe_minute\x18\x01 \x01(\x03R\fdedupeMinute\x12/\n" +
 	"\x13external_generation\x18\x02 \x01(\x03R\x12externalGeneration\x12\x1d\n" +
 	"\n" +
-	"log_offset\x18\x03 \x01(\x04R\tlogOffset\"\xd5\b\n" +
+	"log_offset\x18\x03 \x01(\x04R\tlogOffset\x12)\n" +
+	"\x10early_generation\x18\x04 \x01(\x03R\x0fearlyGeneration\x12$\n" +
+	"\x0edead_letter_at\x18\x05 \x01(\x03R\fdeadLetterAt\"\xb1\f\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12*\n" +
 	"\x02by\x18\x02 \x01(\v2\x1a.intervene.record.v1.PartyR\x02by\x12\x18\n" +
@@ -2801,37 +6039,203 @@ const file_record_proto_rawDesc = "" +
 	"\rwindow_lapsed\x18\x1b \x01(\v2!.intervene.record.v1.WindowLapsedH\x00R\fwindowLapsed\x12B\n" +
 	"\vtimer_armed\x18\x1c \x01(\v2\x1f.intervene.record.v1.TimerArmedH\x00R\n" +
 	"timerArmed\x122\n" +
-	"\x05noted\x18\x1d \x01(\v2\x1a.intervene.record.v1.NotedH\x00R\x05notedB\x06\n" +
+	"\x05noted\x18\x1d \x01(\v2\x1a.intervene.record.v1.NotedH\x00R\x05noted\x128\n" +
+	"\aamended\x18\x1e \x01(\v2\x1c.intervene.record.v1.AmendedH\x00R\aamended\x12H\n" +
+	"\recho_received\x18\x1f \x01(\v2!.intervene.record.v1.EchoReceivedH\x00R\fechoReceived\x12K\n" +
+	"\x0econtact_linked\x18  \x01(\v2\".intervene.record.v1.ContactLinkedH\x00R\rcontactLinked\x12N\n" +
+	"\x0fconsent_changed\x18! \x01(\v2#.intervene.record.v1.ConsentChangedH\x00R\x0econsentChanged\x12H\n" +
+	"\rmedia_changed\x18\" \x01(\v2!.intervene.record.v1.MediaChangedH\x00R\fmediaChanged\x128\n" +
+	"\atrimmed\x18# \x01(\v2\x1c.intervene.record.v1.TrimmedH\x00R\atrimmed\x125\n" +
+	"\x06erased\x18$ \x01(\v2\x1b.intervene.record.v1.ErasedH\x00R\x06erasedB\x06\n" +
 	"\x04body\"+\n" +
 	"\x05Party\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"K\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"q\n" +
 	"\aContact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x13\n" +
 	"\x05wa_id\x18\x02 \x01(\tR\x04waId\x12\x17\n" +
-	"\auser_id\x18\x03 \x01(\tR\x06userId\"]\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12$\n" +
+	"\x0eparent_user_id\x18\x04 \x01(\tR\fparentUserId\"\xdd\x03\n" +
 	"\aContent\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x18\n" +
 	"\apayload\x18\x03 \x01(\tR\apayload\x12\x10\n" +
-	"\x03raw\x18\x04 \x01(\tR\x03raw\"4\n" +
+	"\x03raw\x18\x04 \x01(\tR\x03raw\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\x05R\x05error\x120\n" +
+	"\x05media\x18\x06 \x01(\v2\x1a.intervene.record.v1.MediaR\x05media\x129\n" +
+	"\blocation\x18\a \x01(\v2\x1d.intervene.record.v1.LocationR\blocation\x12<\n" +
+	"\bcontacts\x18\b \x03(\v2 .intervene.record.v1.ContactCardR\bcontacts\x120\n" +
+	"\x05order\x18\t \x01(\v2\x1a.intervene.record.v1.OrderR\x05order\x12-\n" +
+	"\x04menu\x18\n" +
+	" \x01(\v2\x19.intervene.record.v1.MenuR\x04menu\x129\n" +
+	"\btemplate\x18\v \x01(\v2\x1d.intervene.record.v1.TemplateR\btemplate\x12!\n" +
+	"\flink_preview\x18\f \x01(\bR\vlinkPreview\"\xb9\x01\n" +
+	"\x05Media\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04mime\x18\x02 \x01(\tR\x04mime\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\tR\x06sha256\x12\x12\n" +
+	"\x04blob\x18\x04 \x01(\tR\x04blob\x12\x12\n" +
+	"\x04link\x18\x05 \x01(\tR\x04link\x12\x1a\n" +
+	"\bfilename\x18\x06 \x01(\tR\bfilename\x12\x14\n" +
+	"\x05voice\x18\a \x01(\bR\x05voice\x12\x1a\n" +
+	"\banimated\x18\b \x01(\bR\banimated\"\x84\x01\n" +
+	"\bLocation\x12\x1a\n" +
+	"\blatitude\x18\x01 \x01(\x01R\blatitude\x12\x1c\n" +
+	"\tlongitude\x18\x02 \x01(\x01R\tlongitude\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x10\n" +
+	"\x03url\x18\x05 \x01(\tR\x03url\"\xe7\a\n" +
+	"\vContactCard\x129\n" +
+	"\x04name\x18\x01 \x01(\v2%.intervene.record.v1.ContactCard.NameR\x04name\x12\x1a\n" +
+	"\bbirthday\x18\x02 \x01(\tR\bbirthday\x126\n" +
+	"\x03org\x18\x03 \x01(\v2$.intervene.record.v1.ContactCard.OrgR\x03org\x12>\n" +
+	"\x06phones\x18\x04 \x03(\v2&.intervene.record.v1.ContactCard.PhoneR\x06phones\x12>\n" +
+	"\x06emails\x18\x05 \x03(\v2&.intervene.record.v1.ContactCard.EmailR\x06emails\x128\n" +
+	"\x04urls\x18\x06 \x03(\v2$.intervene.record.v1.ContactCard.UrlR\x04urls\x12F\n" +
+	"\taddresses\x18\a \x03(\v2(.intervene.record.v1.ContactCard.AddressR\taddresses\x1a\x96\x01\n" +
+	"\x04Name\x12\x1c\n" +
+	"\tformatted\x18\x01 \x01(\tR\tformatted\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\tR\x05first\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\tR\x04last\x12\x16\n" +
+	"\x06middle\x18\x04 \x01(\tR\x06middle\x12\x16\n" +
+	"\x06prefix\x18\x05 \x01(\tR\x06prefix\x12\x16\n" +
+	"\x06suffix\x18\x06 \x01(\tR\x06suffix\x1aU\n" +
+	"\x03Org\x12\x18\n" +
+	"\acompany\x18\x01 \x01(\tR\acompany\x12\x1e\n" +
+	"\n" +
+	"department\x18\x02 \x01(\tR\n" +
+	"department\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x1aF\n" +
+	"\x05Phone\x12\x14\n" +
+	"\x05phone\x18\x01 \x01(\tR\x05phone\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x13\n" +
+	"\x05wa_id\x18\x03 \x01(\tR\x04waId\x1a1\n" +
+	"\x05Email\x12\x14\n" +
+	"\x05email\x18\x01 \x01(\tR\x05email\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x1a+\n" +
+	"\x03Url\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x1a\xae\x01\n" +
+	"\aAddress\x12\x16\n" +
+	"\x06street\x18\x01 \x01(\tR\x06street\x12\x12\n" +
+	"\x04city\x18\x02 \x01(\tR\x04city\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x10\n" +
+	"\x03zip\x18\x04 \x01(\tR\x03zip\x12\x18\n" +
+	"\acountry\x18\x05 \x01(\tR\acountry\x12!\n" +
+	"\fcountry_code\x18\x06 \x01(\tR\vcountryCode\x12\x12\n" +
+	"\x04type\x18\a \x01(\tR\x04type\"?\n" +
+	"\aProduct\x12\x18\n" +
+	"\acatalog\x18\x01 \x01(\tR\acatalog\x12\x1a\n" +
+	"\bretailer\x18\x02 \x01(\tR\bretailer\"\xe7\x01\n" +
+	"\x05Order\x12\x18\n" +
+	"\acatalog\x18\x01 \x01(\tR\acatalog\x125\n" +
+	"\x05items\x18\x02 \x03(\v2\x1f.intervene.record.v1.Order.ItemR\x05items\x1a\x8c\x01\n" +
+	"\x04Item\x126\n" +
+	"\aproduct\x18\x01 \x01(\v2\x1c.intervene.record.v1.ProductR\aproduct\x12\x1a\n" +
+	"\bquantity\x18\x02 \x01(\x03R\bquantity\x12\x14\n" +
+	"\x05price\x18\x03 \x01(\tR\x05price\x12\x1a\n" +
+	"\bcurrency\x18\x04 \x01(\tR\bcurrency\"\xb2\x04\n" +
+	"\x04Menu\x128\n" +
+	"\x06header\x18\x01 \x01(\v2 .intervene.record.v1.Menu.HeaderR\x06header\x12\x16\n" +
+	"\x06footer\x18\x02 \x01(\tR\x06footer\x12:\n" +
+	"\abuttons\x18\x03 \x03(\v2 .intervene.record.v1.Menu.ButtonR\abuttons\x12\x14\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\x12=\n" +
+	"\bsections\x18\x05 \x03(\v2!.intervene.record.v1.Menu.SectionR\bsections\x12\x10\n" +
+	"\x03url\x18\x06 \x01(\tR\x03url\x1ab\n" +
+	"\x06Header\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x120\n" +
+	"\x05media\x18\x03 \x01(\v2\x1a.intervene.record.v1.MediaR\x05media\x1a.\n" +
+	"\x06Button\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x1aM\n" +
+	"\x03Row\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x1aR\n" +
+	"\aSection\x12\x14\n" +
+	"\x05title\x18\x01 \x01(\tR\x05title\x121\n" +
+	"\x04rows\x18\x02 \x03(\v2\x1d.intervene.record.v1.Menu.RowR\x04rows\"\xee\a\n" +
+	"\bTemplate\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\blanguage\x18\x02 \x01(\tR\blanguage\x12\x1a\n" +
+	"\bcategory\x18\x03 \x01(\tR\bcategory\x12G\n" +
+	"\n" +
+	"components\x18\x04 \x03(\v2'.intervene.record.v1.Template.ComponentR\n" +
+	"components\x12\x10\n" +
+	"\x03raw\x18\x05 \x01(\tR\x03raw\x12\x16\n" +
+	"\x06policy\x18\x06 \x01(\tR\x06policy\x1a\x99\x01\n" +
+	"\tComponent\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x19\n" +
+	"\bsub_type\x18\x02 \x01(\tR\asubType\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\rR\x05index\x12G\n" +
+	"\n" +
+	"parameters\x18\x04 \x03(\v2'.intervene.record.v1.Template.ParameterR\n" +
+	"parameters\x1a\xd5\x02\n" +
+	"\tParameter\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x120\n" +
+	"\x05media\x18\x04 \x01(\v2\x1a.intervene.record.v1.MediaR\x05media\x129\n" +
+	"\blocation\x18\x05 \x01(\v2\x1d.intervene.record.v1.LocationR\blocation\x12B\n" +
+	"\bcurrency\x18\x06 \x01(\v2&.intervene.record.v1.Template.CurrencyR\bcurrency\x12C\n" +
+	"\tdate_time\x18\a \x01(\v2&.intervene.record.v1.Template.DateTimeR\bdateTime\x12\x16\n" +
+	"\x06action\x18\b \x01(\tR\x06action\x1aR\n" +
+	"\bCurrency\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x03R\x06amount\x12\x1a\n" +
+	"\bfallback\x18\x03 \x01(\tR\bfallback\x1a\xda\x01\n" +
+	"\bDateTime\x12\x1a\n" +
+	"\bfallback\x18\x01 \x01(\tR\bfallback\x12\x1a\n" +
+	"\bcalendar\x18\x02 \x01(\tR\bcalendar\x12\x12\n" +
+	"\x04year\x18\x03 \x01(\x05R\x04year\x12\x14\n" +
+	"\x05month\x18\x04 \x01(\x05R\x05month\x12 \n" +
+	"\fday_of_month\x18\x05 \x01(\x05R\n" +
+	"dayOfMonth\x12\x1e\n" +
+	"\vday_of_week\x18\x06 \x01(\x05R\tdayOfWeek\x12\x12\n" +
+	"\x04hour\x18\a \x01(\x05R\x04hour\x12\x16\n" +
+	"\x06minute\x18\b \x01(\x05R\x06minute\"\xc3\x01\n" +
+	"\aContext\x12\x1c\n" +
+	"\tforwarded\x18\x01 \x01(\bR\tforwarded\x12'\n" +
+	"\x0fforwarded_often\x18\x02 \x01(\bR\x0eforwardedOften\x126\n" +
+	"\aproduct\x18\x03 \x01(\v2\x1c.intervene.record.v1.ProductR\aproduct\x129\n" +
+	"\breferral\x18\x04 \x01(\v2\x1d.intervene.record.v1.ReferralR\breferral\"\xd1\x01\n" +
+	"\bReferral\x12\x1d\n" +
+	"\n" +
+	"source_url\x18\x01 \x01(\tR\tsourceUrl\x12\x1b\n" +
+	"\tsource_id\x18\x02 \x01(\tR\bsourceId\x12\x1f\n" +
+	"\vsource_type\x18\x03 \x01(\tR\n" +
+	"sourceType\x12\x1a\n" +
+	"\bheadline\x18\x04 \x01(\tR\bheadline\x12\x12\n" +
+	"\x04body\x18\x05 \x01(\tR\x04body\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x06 \x01(\tR\tmediaType\x12\x19\n" +
+	"\bclick_id\x18\a \x01(\tR\aclickId\"4\n" +
 	"\bVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"x\n" +
 	"\x06Opened\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x126\n" +
-	"\acontact\x18\x03 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\"H\n" +
+	"\acontact\x18\x03 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\"}\n" +
 	"\x0eContactChanged\x126\n" +
-	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\"\x99\x01\n" +
+	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\x12\x1a\n" +
+	"\bexternal\x18\x02 \x01(\tR\bexternal\x12\x17\n" +
+	"\asent_at\x18\x03 \x01(\x03R\x06sentAt\"\xd1\x01\n" +
 	"\x0fMessageReceived\x12\x1a\n" +
 	"\bexternal\x18\x01 \x01(\tR\bexternal\x12\x17\n" +
 	"\asent_at\x18\x02 \x01(\x03R\x06sentAt\x126\n" +
 	"\acontent\x18\x03 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\x12\x19\n" +
-	"\breply_to\x18\x04 \x01(\tR\areplyTo\"]\n" +
+	"\breply_to\x18\x04 \x01(\tR\areplyTo\x126\n" +
+	"\acontext\x18\x05 \x01(\v2\x1c.intervene.record.v1.ContextR\acontext\"\xb5\x01\n" +
 	"\rMessageQueued\x126\n" +
 	"\acontent\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"\xa6\x01\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x19\n" +
+	"\breply_to\x18\x03 \x01(\tR\areplyTo\x12\x1e\n" +
+	"\n" +
+	"repeatable\x18\x04 \x01(\bR\n" +
+	"repeatable\x12\x1b\n" +
+	"\tresend_of\x18\x05 \x01(\x04R\bresendOf\"\xee\x01\n" +
 	"\x0fDeliveryChanged\x12\x12\n" +
 	"\x04send\x18\x01 \x01(\x04R\x04send\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\rR\x05state\x12\x18\n" +
@@ -2839,7 +6243,10 @@ const file_record_proto_rawDesc = "" +
 	"\bexternal\x18\x04 \x01(\tR\bexternal\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\x05R\x05error\x12\x1d\n" +
 	"\n" +
-	"not_before\x18\x06 \x01(\x03R\tnotBefore\"\x85\x01\n" +
+	"not_before\x18\x06 \x01(\x03R\tnotBefore\x12\x16\n" +
+	"\x06detail\x18\a \x01(\tR\x06detail\x12\x12\n" +
+	"\x04held\x18\b \x01(\bR\x04held\x12\x1a\n" +
+	"\brepeated\x18\t \x01(\bR\brepeated\"\x85\x01\n" +
 	"\x05Moved\x12\x0e\n" +
 	"\x02to\x18\x01 \x01(\rR\x02to\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\rR\x05cause\x12\x16\n" +
@@ -2866,12 +6273,42 @@ const file_record_proto_rawDesc = "" +
 	"TimerArmed\x12\x14\n" +
 	"\x05timer\x18\x01 \x01(\rR\x05timer\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\"\a\n" +
-	"\x05Noted\"U\n" +
+	"\x05Noted\"\xa2\x01\n" +
+	"\aAmended\x12\x1a\n" +
+	"\bexternal\x18\x01 \x01(\tR\bexternal\x12\x17\n" +
+	"\asent_at\x18\x02 \x01(\x03R\x06sentAt\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\tR\x06target\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\rR\x04what\x126\n" +
+	"\acontent\x18\x05 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\"\xb7\x01\n" +
+	"\fEchoReceived\x12\x1a\n" +
+	"\bexternal\x18\x01 \x01(\tR\bexternal\x12\x17\n" +
+	"\asent_at\x18\x02 \x01(\x03R\x06sentAt\x126\n" +
+	"\acontent\x18\x03 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\x12\x19\n" +
+	"\breply_to\x18\x04 \x01(\tR\areplyTo\x12\x1f\n" +
+	"\vmuted_until\x18\x05 \x01(\x03R\n" +
+	"mutedUntil\"%\n" +
+	"\rContactLinked\x12\x14\n" +
+	"\x05other\x18\x01 \x01(\fR\x05other\"C\n" +
+	"\x0eConsentChanged\x12\x18\n" +
+	"\aconsent\x18\x01 \x01(\rR\aconsent\x12\x17\n" +
+	"\asent_at\x18\x02 \x01(\x03R\x06sentAt\"\xa1\x01\n" +
+	"\fMediaChanged\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\x04R\amessage\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\x12\x12\n" +
+	"\x04blob\x18\x03 \x01(\tR\x04blob\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\aattempt\x18\x05 \x01(\rR\aattempt\x12\x1d\n" +
+	"\n" +
+	"not_before\x18\x06 \x01(\x03R\tnotBefore\"*\n" +
+	"\aTrimmed\x12\x1f\n" +
+	"\voldest_kept\x18\x01 \x01(\x04R\n" +
+	"oldestKept\"\b\n" +
+	"\x06Erased\"U\n" +
 	"\x04Head\x12\x1e\n" +
 	"\n" +
 	"projection\x18\x01 \x01(\rR\n" +
 	"projection\x12-\n" +
-	"\x04card\x18\x02 \x01(\v2\x19.intervene.record.v1.CardR\x04card\"\xba\x03\n" +
+	"\x04card\x18\x02 \x01(\v2\x19.intervene.record.v1.CardR\x04card\"\x90\x04\n" +
 	"\x04Card\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\x16\n" +
@@ -2888,7 +6325,12 @@ const file_record_proto_rawDesc = "" +
 	"\frequested_at\x18\f \x01(\x03R\vrequestedAt\x12\x14\n" +
 	"\x05since\x18\r \x01(\x03R\x05since\x12#\n" +
 	"\rlast_activity\x18\x0e \x01(\x03R\flastActivity\x12*\n" +
-	"\x11window_expires_at\x18\x0f \x01(\x03R\x0fwindowExpiresAt\"\x9e\a\n" +
+	"\x11window_expires_at\x18\x0f \x01(\x03R\x0fwindowExpiresAt\x12\x1b\n" +
+	"\topted_out\x18\x10 \x01(\bR\boptedOut\x12\x1f\n" +
+	"\vmuted_until\x18\x11 \x01(\x03R\n" +
+	"mutedUntil\x12\x16\n" +
+	"\x06linked\x18\x12 \x03(\fR\x06linked\"\x86\n" +
+	"\n" +
 	"\bSnapshot\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\aupdated\x18\x02 \x01(\x03R\aupdated\x12\x1c\n" +
@@ -2919,19 +6361,48 @@ const file_record_proto_rawDesc = "" +
 	"\tgate_send\x18\x19 \x01(\x04R\bgateSend\x12!\n" +
 	"\fwindow_timer\x18\x1a \x01(\x03R\vwindowTimer\x12,\n" +
 	"\x12auto_resolve_timer\x18\x1b \x01(\x03R\x10autoResolveTimer\x128\n" +
-	"\boutcomes\x18\x1c \x03(\v2\x1c.intervene.record.v1.OutcomeR\boutcomes\"`\n" +
+	"\boutcomes\x18\x1c \x03(\v2\x1c.intervene.record.v1.OutcomeR\boutcomes\x12\x1b\n" +
+	"\topted_out\x18\x1d \x01(\bR\boptedOut\x12\x1f\n" +
+	"\vmuted_until\x18\x1e \x01(\x03R\n" +
+	"mutedUntil\x12\x16\n" +
+	"\x06linked\x18\x1f \x03(\fR\x06linked\x12\x1d\n" +
+	"\n" +
+	"preview_of\x18  \x01(\tR\tpreviewOf\x127\n" +
+	"\x05ahead\x18! \x03(\v2!.intervene.record.v1.AmendedAheadR\x05ahead\x127\n" +
+	"\x05media\x18\" \x03(\v2!.intervene.record.v1.PendingMediaR\x05media\x12\x1f\n" +
+	"\voldest_kept\x18# \x01(\x04R\n" +
+	"oldestKept\x12\x16\n" +
+	"\x06erased\x18$ \x01(\bR\x06erased\x12'\n" +
+	"\x0fretention_timer\x18% \x01(\x03R\x0eretentionTimer\x12\x1d\n" +
+	"\n" +
+	"consent_at\x18& \x01(\x03R\tconsentAt\"Y\n" +
+	"\fAmendedAhead\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x18\n" +
+	"\apreview\x18\x02 \x01(\tR\apreview\x12\x17\n" +
+	"\asent_at\x18\x03 \x01(\x03R\x06sentAt\"a\n" +
+	"\fPendingMedia\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\x04R\amessage\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1d\n" +
+	"\n" +
+	"not_before\x18\x03 \x01(\x03R\tnotBefore\"`\n" +
 	"\x04Turn\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\x04R\amessage\x12\x1a\n" +
 	"\breturned\x18\x03 \x01(\x04R\breturned\x12\x0e\n" +
-	"\x02at\x18\x04 \x01(\x03R\x02at\"\x7f\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\"\xed\x01\n" +
 	"\x04Send\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\rR\x02by\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\rR\x05state\x12\x18\n" +
 	"\aattempt\x18\x04 \x01(\rR\aattempt\x12\x1d\n" +
 	"\n" +
-	"not_before\x18\x05 \x01(\x03R\tnotBefore\"e\n" +
+	"not_before\x18\x05 \x01(\x03R\tnotBefore\x12\x12\n" +
+	"\x04held\x18\x06 \x01(\rR\x04held\x12\x1a\n" +
+	"\btemplate\x18\a \x01(\bR\btemplate\x12\x1e\n" +
+	"\n" +
+	"repeatable\x18\b \x01(\bR\n" +
+	"repeatable\x12\x1c\n" +
+	"\tmarketing\x18\t \x01(\bR\tmarketing\"e\n" +
 	"\aOutcome\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\fR\acommand\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x18\n" +
@@ -2959,32 +6430,79 @@ const file_record_proto_rawDesc = "" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x16\n" +
 	"\x06unread\x18\x03 \x01(\rR\x06unread\x12\x12\n" +
 	"\x04tags\x18\x04 \x01(\tR\x04tags\x12#\n" +
-	"\rwaiting_since\x18\x05 \x01(\x03R\fwaitingSince\"|\n" +
+	"\rwaiting_since\x18\x05 \x01(\x03R\fwaitingSince\"\xcd\x01\n" +
 	"\bDelivery\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\rR\x05state\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1a\n" +
 	"\bexternal\x18\x03 \x01(\tR\bexternal\x12\x14\n" +
 	"\x05error\x18\x04 \x01(\x05R\x05error\x12\x0e\n" +
-	"\x02at\x18\x05 \x01(\x03R\x02at\"\xd5\x01\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x16\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail\x12\x1a\n" +
+	"\brepeated\x18\a \x01(\bR\brepeated\x12\x1b\n" +
+	"\tresent_as\x18\b \x01(\x04R\bresentAs\"\xb5\x01\n" +
+	"\n" +
+	"Amendments\x12\x1a\n" +
+	"\breaction\x18\x01 \x01(\tR\breaction\x12\x1d\n" +
+	"\n" +
+	"reacted_at\x18\x02 \x01(\x03R\treactedAt\x120\n" +
+	"\x04edit\x18\x03 \x01(\v2\x1c.intervene.record.v1.ContentR\x04edit\x12\x1b\n" +
+	"\tedited_at\x18\x04 \x01(\x03R\beditedAt\x12\x1d\n" +
+	"\n" +
+	"revoked_at\x18\x05 \x01(\x03R\trevokedAt\"M\n" +
+	"\vMediaStatus\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\rR\x05state\x12\x12\n" +
+	"\x04blob\x18\x02 \x01(\tR\x04blob\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xcf\x03\n" +
 	"\x06Parked\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x18\n" +
 	"\achannel\x18\x03 \x01(\tR\achannel\x12>\n" +
 	"\amessage\x18\x10 \x01(\v2\".intervene.record.v1.ParkedMessageH\x00R\amessage\x12;\n" +
-	"\x06status\x18\x11 \x01(\v2!.intervene.record.v1.ParkedStatusH\x00R\x06statusB\x06\n" +
-	"\x04item\"\xcf\x01\n" +
+	"\x06status\x18\x11 \x01(\v2!.intervene.record.v1.ParkedStatusH\x00R\x06status\x12D\n" +
+	"\tamendment\x18\x12 \x01(\v2$.intervene.record.v1.ParkedAmendmentH\x00R\tamendment\x125\n" +
+	"\x04echo\x18\x13 \x01(\v2\x1f.intervene.record.v1.ParkedEchoH\x00R\x04echo\x12;\n" +
+	"\x06change\x18\x14 \x01(\v2!.intervene.record.v1.ParkedChangeH\x00R\x06change\x12>\n" +
+	"\aconsent\x18\x15 \x01(\v2\".intervene.record.v1.ParkedConsentH\x00R\aconsentB\x06\n" +
+	"\x04item\"\xa1\x02\n" +
 	"\rParkedMessage\x126\n" +
 	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\x12\x1a\n" +
 	"\bexternal\x18\x02 \x01(\tR\bexternal\x12\x17\n" +
 	"\asent_at\x18\x03 \x01(\x03R\x06sentAt\x126\n" +
 	"\acontent\x18\x04 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\x12\x19\n" +
-	"\breply_to\x18\x05 \x01(\tR\areplyTo\"z\n" +
+	"\breply_to\x18\x05 \x01(\tR\areplyTo\x126\n" +
+	"\acontext\x18\x06 \x01(\v2\x1c.intervene.record.v1.ContextR\acontext\x12\x18\n" +
+	"\aconsent\x18\a \x01(\rR\aconsent\"\x92\x01\n" +
 	"\fParkedStatus\x12\x1a\n" +
 	"\bexternal\x18\x01 \x01(\tR\bexternal\x12\x12\n" +
 	"\x04send\x18\x02 \x01(\x04R\x04send\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\rR\x05state\x12\x14\n" +
 	"\x05error\x18\x04 \x01(\x05R\x05error\x12\x0e\n" +
-	"\x02at\x18\x05 \x01(\x03R\x02atB?Z6github.com/intervenehq/intervene/engine/journal/record\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
+	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x16\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail\"\x9b\x01\n" +
+	"\x0fParkedAmendment\x126\n" +
+	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\x126\n" +
+	"\aamended\x18\x02 \x01(\v2\x1c.intervene.record.v1.AmendedR\aamended\x12\x18\n" +
+	"\aoutside\x18\x03 \x01(\bR\aoutside\"\xcc\x01\n" +
+	"\n" +
+	"ParkedEcho\x126\n" +
+	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\x12\x1a\n" +
+	"\bexternal\x18\x02 \x01(\tR\bexternal\x12\x17\n" +
+	"\asent_at\x18\x03 \x01(\x03R\x06sentAt\x126\n" +
+	"\acontent\x18\x04 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\x12\x19\n" +
+	"\breply_to\x18\x05 \x01(\tR\areplyTo\"\xb3\x01\n" +
+	"\fParkedChange\x126\n" +
+	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\x126\n" +
+	"\achanged\x18\x02 \x01(\v2\x1c.intervene.record.v1.ContactR\achanged\x12\x1a\n" +
+	"\bexternal\x18\x03 \x01(\tR\bexternal\x12\x17\n" +
+	"\asent_at\x18\x04 \x01(\x03R\x06sentAt\"q\n" +
+	"\rParkedConsent\x126\n" +
+	"\acontact\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContactR\acontact\x12\x18\n" +
+	"\aconsent\x18\x02 \x01(\rR\aconsent\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\"z\n" +
+	"\x05Early\x12\x1c\n" +
+	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\tR\achannel\x129\n" +
+	"\x06status\x18\x03 \x01(\v2!.intervene.record.v1.ParkedStatusR\x06statusB?Z6github.com/intervenehq/intervene/engine/journal/record\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
 
 var (
 	file_record_proto_rawDescOnce sync.Once
@@ -2998,83 +6516,176 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_record_proto_goTypes = []any{
-	(*Meta)(nil),            // 0: intervene.record.v1.Meta
-	(*Retention)(nil),       // 1: intervene.record.v1.Retention
-	(*Event)(nil),           // 2: intervene.record.v1.Event
-	(*Party)(nil),           // 3: intervene.record.v1.Party
-	(*Contact)(nil),         // 4: intervene.record.v1.Contact
-	(*Content)(nil),         // 5: intervene.record.v1.Content
-	(*Variable)(nil),        // 6: intervene.record.v1.Variable
-	(*Opened)(nil),          // 7: intervene.record.v1.Opened
-	(*ContactChanged)(nil),  // 8: intervene.record.v1.ContactChanged
-	(*MessageReceived)(nil), // 9: intervene.record.v1.MessageReceived
-	(*MessageQueued)(nil),   // 10: intervene.record.v1.MessageQueued
-	(*DeliveryChanged)(nil), // 11: intervene.record.v1.DeliveryChanged
-	(*Moved)(nil),           // 12: intervene.record.v1.Moved
-	(*TurnEnded)(nil),       // 13: intervene.record.v1.TurnEnded
-	(*BotDiscarded)(nil),    // 14: intervene.record.v1.BotDiscarded
-	(*MarkedRead)(nil),      // 15: intervene.record.v1.MarkedRead
-	(*NoteAdded)(nil),       // 16: intervene.record.v1.NoteAdded
-	(*Tagged)(nil),          // 17: intervene.record.v1.Tagged
-	(*WindowLapsed)(nil),    // 18: intervene.record.v1.WindowLapsed
-	(*TimerArmed)(nil),      // 19: intervene.record.v1.TimerArmed
-	(*Noted)(nil),           // 20: intervene.record.v1.Noted
-	(*Head)(nil),            // 21: intervene.record.v1.Head
-	(*Card)(nil),            // 22: intervene.record.v1.Card
-	(*Snapshot)(nil),        // 23: intervene.record.v1.Snapshot
-	(*Turn)(nil),            // 24: intervene.record.v1.Turn
-	(*Send)(nil),            // 25: intervene.record.v1.Send
-	(*Outcome)(nil),         // 26: intervene.record.v1.Outcome
-	(*Index)(nil),           // 27: intervene.record.v1.Index
-	(*Change)(nil),          // 28: intervene.record.v1.Change
-	(*BoardRow)(nil),        // 29: intervene.record.v1.BoardRow
-	(*Delivery)(nil),        // 30: intervene.record.v1.Delivery
-	(*Parked)(nil),          // 31: intervene.record.v1.Parked
-	(*ParkedMessage)(nil),   // 32: intervene.record.v1.ParkedMessage
-	(*ParkedStatus)(nil),    // 33: intervene.record.v1.ParkedStatus
+	(*Meta)(nil),                // 0: intervene.record.v1.Meta
+	(*Retention)(nil),           // 1: intervene.record.v1.Retention
+	(*Event)(nil),               // 2: intervene.record.v1.Event
+	(*Party)(nil),               // 3: intervene.record.v1.Party
+	(*Contact)(nil),             // 4: intervene.record.v1.Contact
+	(*Content)(nil),             // 5: intervene.record.v1.Content
+	(*Media)(nil),               // 6: intervene.record.v1.Media
+	(*Location)(nil),            // 7: intervene.record.v1.Location
+	(*ContactCard)(nil),         // 8: intervene.record.v1.ContactCard
+	(*Product)(nil),             // 9: intervene.record.v1.Product
+	(*Order)(nil),               // 10: intervene.record.v1.Order
+	(*Menu)(nil),                // 11: intervene.record.v1.Menu
+	(*Template)(nil),            // 12: intervene.record.v1.Template
+	(*Context)(nil),             // 13: intervene.record.v1.Context
+	(*Referral)(nil),            // 14: intervene.record.v1.Referral
+	(*Variable)(nil),            // 15: intervene.record.v1.Variable
+	(*Opened)(nil),              // 16: intervene.record.v1.Opened
+	(*ContactChanged)(nil),      // 17: intervene.record.v1.ContactChanged
+	(*MessageReceived)(nil),     // 18: intervene.record.v1.MessageReceived
+	(*MessageQueued)(nil),       // 19: intervene.record.v1.MessageQueued
+	(*DeliveryChanged)(nil),     // 20: intervene.record.v1.DeliveryChanged
+	(*Moved)(nil),               // 21: intervene.record.v1.Moved
+	(*TurnEnded)(nil),           // 22: intervene.record.v1.TurnEnded
+	(*BotDiscarded)(nil),        // 23: intervene.record.v1.BotDiscarded
+	(*MarkedRead)(nil),          // 24: intervene.record.v1.MarkedRead
+	(*NoteAdded)(nil),           // 25: intervene.record.v1.NoteAdded
+	(*Tagged)(nil),              // 26: intervene.record.v1.Tagged
+	(*WindowLapsed)(nil),        // 27: intervene.record.v1.WindowLapsed
+	(*TimerArmed)(nil),          // 28: intervene.record.v1.TimerArmed
+	(*Noted)(nil),               // 29: intervene.record.v1.Noted
+	(*Amended)(nil),             // 30: intervene.record.v1.Amended
+	(*EchoReceived)(nil),        // 31: intervene.record.v1.EchoReceived
+	(*ContactLinked)(nil),       // 32: intervene.record.v1.ContactLinked
+	(*ConsentChanged)(nil),      // 33: intervene.record.v1.ConsentChanged
+	(*MediaChanged)(nil),        // 34: intervene.record.v1.MediaChanged
+	(*Trimmed)(nil),             // 35: intervene.record.v1.Trimmed
+	(*Erased)(nil),              // 36: intervene.record.v1.Erased
+	(*Head)(nil),                // 37: intervene.record.v1.Head
+	(*Card)(nil),                // 38: intervene.record.v1.Card
+	(*Snapshot)(nil),            // 39: intervene.record.v1.Snapshot
+	(*AmendedAhead)(nil),        // 40: intervene.record.v1.AmendedAhead
+	(*PendingMedia)(nil),        // 41: intervene.record.v1.PendingMedia
+	(*Turn)(nil),                // 42: intervene.record.v1.Turn
+	(*Send)(nil),                // 43: intervene.record.v1.Send
+	(*Outcome)(nil),             // 44: intervene.record.v1.Outcome
+	(*Index)(nil),               // 45: intervene.record.v1.Index
+	(*Change)(nil),              // 46: intervene.record.v1.Change
+	(*BoardRow)(nil),            // 47: intervene.record.v1.BoardRow
+	(*Delivery)(nil),            // 48: intervene.record.v1.Delivery
+	(*Amendments)(nil),          // 49: intervene.record.v1.Amendments
+	(*MediaStatus)(nil),         // 50: intervene.record.v1.MediaStatus
+	(*Parked)(nil),              // 51: intervene.record.v1.Parked
+	(*ParkedMessage)(nil),       // 52: intervene.record.v1.ParkedMessage
+	(*ParkedStatus)(nil),        // 53: intervene.record.v1.ParkedStatus
+	(*ParkedAmendment)(nil),     // 54: intervene.record.v1.ParkedAmendment
+	(*ParkedEcho)(nil),          // 55: intervene.record.v1.ParkedEcho
+	(*ParkedChange)(nil),        // 56: intervene.record.v1.ParkedChange
+	(*ParkedConsent)(nil),       // 57: intervene.record.v1.ParkedConsent
+	(*Early)(nil),               // 58: intervene.record.v1.Early
+	(*ContactCard_Name)(nil),    // 59: intervene.record.v1.ContactCard.Name
+	(*ContactCard_Org)(nil),     // 60: intervene.record.v1.ContactCard.Org
+	(*ContactCard_Phone)(nil),   // 61: intervene.record.v1.ContactCard.Phone
+	(*ContactCard_Email)(nil),   // 62: intervene.record.v1.ContactCard.Email
+	(*ContactCard_Url)(nil),     // 63: intervene.record.v1.ContactCard.Url
+	(*ContactCard_Address)(nil), // 64: intervene.record.v1.ContactCard.Address
+	(*Order_Item)(nil),          // 65: intervene.record.v1.Order.Item
+	(*Menu_Header)(nil),         // 66: intervene.record.v1.Menu.Header
+	(*Menu_Button)(nil),         // 67: intervene.record.v1.Menu.Button
+	(*Menu_Row)(nil),            // 68: intervene.record.v1.Menu.Row
+	(*Menu_Section)(nil),        // 69: intervene.record.v1.Menu.Section
+	(*Template_Component)(nil),  // 70: intervene.record.v1.Template.Component
+	(*Template_Parameter)(nil),  // 71: intervene.record.v1.Template.Parameter
+	(*Template_Currency)(nil),   // 72: intervene.record.v1.Template.Currency
+	(*Template_DateTime)(nil),   // 73: intervene.record.v1.Template.DateTime
 }
 var file_record_proto_depIdxs = []int32{
 	3,  // 0: intervene.record.v1.Event.by:type_name -> intervene.record.v1.Party
-	7,  // 1: intervene.record.v1.Event.opened:type_name -> intervene.record.v1.Opened
-	8,  // 2: intervene.record.v1.Event.contact_changed:type_name -> intervene.record.v1.ContactChanged
-	9,  // 3: intervene.record.v1.Event.message_received:type_name -> intervene.record.v1.MessageReceived
-	10, // 4: intervene.record.v1.Event.message_queued:type_name -> intervene.record.v1.MessageQueued
-	11, // 5: intervene.record.v1.Event.delivery_changed:type_name -> intervene.record.v1.DeliveryChanged
-	12, // 6: intervene.record.v1.Event.moved:type_name -> intervene.record.v1.Moved
-	13, // 7: intervene.record.v1.Event.turn_ended:type_name -> intervene.record.v1.TurnEnded
-	14, // 8: intervene.record.v1.Event.bot_discarded:type_name -> intervene.record.v1.BotDiscarded
-	15, // 9: intervene.record.v1.Event.marked_read:type_name -> intervene.record.v1.MarkedRead
-	16, // 10: intervene.record.v1.Event.note_added:type_name -> intervene.record.v1.NoteAdded
-	17, // 11: intervene.record.v1.Event.tagged:type_name -> intervene.record.v1.Tagged
-	18, // 12: intervene.record.v1.Event.window_lapsed:type_name -> intervene.record.v1.WindowLapsed
-	19, // 13: intervene.record.v1.Event.timer_armed:type_name -> intervene.record.v1.TimerArmed
-	20, // 14: intervene.record.v1.Event.noted:type_name -> intervene.record.v1.Noted
-	4,  // 15: intervene.record.v1.Opened.contact:type_name -> intervene.record.v1.Contact
-	4,  // 16: intervene.record.v1.ContactChanged.contact:type_name -> intervene.record.v1.Contact
-	5,  // 17: intervene.record.v1.MessageReceived.content:type_name -> intervene.record.v1.Content
-	5,  // 18: intervene.record.v1.MessageQueued.content:type_name -> intervene.record.v1.Content
-	6,  // 19: intervene.record.v1.TurnEnded.variables:type_name -> intervene.record.v1.Variable
-	5,  // 20: intervene.record.v1.BotDiscarded.content:type_name -> intervene.record.v1.Content
-	22, // 21: intervene.record.v1.Head.card:type_name -> intervene.record.v1.Card
-	4,  // 22: intervene.record.v1.Card.contact:type_name -> intervene.record.v1.Contact
-	4,  // 23: intervene.record.v1.Snapshot.contact:type_name -> intervene.record.v1.Contact
-	24, // 24: intervene.record.v1.Snapshot.turn:type_name -> intervene.record.v1.Turn
-	6,  // 25: intervene.record.v1.Snapshot.variables:type_name -> intervene.record.v1.Variable
-	25, // 26: intervene.record.v1.Snapshot.sends:type_name -> intervene.record.v1.Send
-	26, // 27: intervene.record.v1.Snapshot.outcomes:type_name -> intervene.record.v1.Outcome
-	27, // 28: intervene.record.v1.Change.after:type_name -> intervene.record.v1.Index
-	27, // 29: intervene.record.v1.Change.before:type_name -> intervene.record.v1.Index
-	32, // 30: intervene.record.v1.Parked.message:type_name -> intervene.record.v1.ParkedMessage
-	33, // 31: intervene.record.v1.Parked.status:type_name -> intervene.record.v1.ParkedStatus
-	4,  // 32: intervene.record.v1.ParkedMessage.contact:type_name -> intervene.record.v1.Contact
-	5,  // 33: intervene.record.v1.ParkedMessage.content:type_name -> intervene.record.v1.Content
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	16, // 1: intervene.record.v1.Event.opened:type_name -> intervene.record.v1.Opened
+	17, // 2: intervene.record.v1.Event.contact_changed:type_name -> intervene.record.v1.ContactChanged
+	18, // 3: intervene.record.v1.Event.message_received:type_name -> intervene.record.v1.MessageReceived
+	19, // 4: intervene.record.v1.Event.message_queued:type_name -> intervene.record.v1.MessageQueued
+	20, // 5: intervene.record.v1.Event.delivery_changed:type_name -> intervene.record.v1.DeliveryChanged
+	21, // 6: intervene.record.v1.Event.moved:type_name -> intervene.record.v1.Moved
+	22, // 7: intervene.record.v1.Event.turn_ended:type_name -> intervene.record.v1.TurnEnded
+	23, // 8: intervene.record.v1.Event.bot_discarded:type_name -> intervene.record.v1.BotDiscarded
+	24, // 9: intervene.record.v1.Event.marked_read:type_name -> intervene.record.v1.MarkedRead
+	25, // 10: intervene.record.v1.Event.note_added:type_name -> intervene.record.v1.NoteAdded
+	26, // 11: intervene.record.v1.Event.tagged:type_name -> intervene.record.v1.Tagged
+	27, // 12: intervene.record.v1.Event.window_lapsed:type_name -> intervene.record.v1.WindowLapsed
+	28, // 13: intervene.record.v1.Event.timer_armed:type_name -> intervene.record.v1.TimerArmed
+	29, // 14: intervene.record.v1.Event.noted:type_name -> intervene.record.v1.Noted
+	30, // 15: intervene.record.v1.Event.amended:type_name -> intervene.record.v1.Amended
+	31, // 16: intervene.record.v1.Event.echo_received:type_name -> intervene.record.v1.EchoReceived
+	32, // 17: intervene.record.v1.Event.contact_linked:type_name -> intervene.record.v1.ContactLinked
+	33, // 18: intervene.record.v1.Event.consent_changed:type_name -> intervene.record.v1.ConsentChanged
+	34, // 19: intervene.record.v1.Event.media_changed:type_name -> intervene.record.v1.MediaChanged
+	35, // 20: intervene.record.v1.Event.trimmed:type_name -> intervene.record.v1.Trimmed
+	36, // 21: intervene.record.v1.Event.erased:type_name -> intervene.record.v1.Erased
+	6,  // 22: intervene.record.v1.Content.media:type_name -> intervene.record.v1.Media
+	7,  // 23: intervene.record.v1.Content.location:type_name -> intervene.record.v1.Location
+	8,  // 24: intervene.record.v1.Content.contacts:type_name -> intervene.record.v1.ContactCard
+	10, // 25: intervene.record.v1.Content.order:type_name -> intervene.record.v1.Order
+	11, // 26: intervene.record.v1.Content.menu:type_name -> intervene.record.v1.Menu
+	12, // 27: intervene.record.v1.Content.template:type_name -> intervene.record.v1.Template
+	59, // 28: intervene.record.v1.ContactCard.name:type_name -> intervene.record.v1.ContactCard.Name
+	60, // 29: intervene.record.v1.ContactCard.org:type_name -> intervene.record.v1.ContactCard.Org
+	61, // 30: intervene.record.v1.ContactCard.phones:type_name -> intervene.record.v1.ContactCard.Phone
+	62, // 31: intervene.record.v1.ContactCard.emails:type_name -> intervene.record.v1.ContactCard.Email
+	63, // 32: intervene.record.v1.ContactCard.urls:type_name -> intervene.record.v1.ContactCard.Url
+	64, // 33: intervene.record.v1.ContactCard.addresses:type_name -> intervene.record.v1.ContactCard.Address
+	65, // 34: intervene.record.v1.Order.items:type_name -> intervene.record.v1.Order.Item
+	66, // 35: intervene.record.v1.Menu.header:type_name -> intervene.record.v1.Menu.Header
+	67, // 36: intervene.record.v1.Menu.buttons:type_name -> intervene.record.v1.Menu.Button
+	69, // 37: intervene.record.v1.Menu.sections:type_name -> intervene.record.v1.Menu.Section
+	70, // 38: intervene.record.v1.Template.components:type_name -> intervene.record.v1.Template.Component
+	9,  // 39: intervene.record.v1.Context.product:type_name -> intervene.record.v1.Product
+	14, // 40: intervene.record.v1.Context.referral:type_name -> intervene.record.v1.Referral
+	4,  // 41: intervene.record.v1.Opened.contact:type_name -> intervene.record.v1.Contact
+	4,  // 42: intervene.record.v1.ContactChanged.contact:type_name -> intervene.record.v1.Contact
+	5,  // 43: intervene.record.v1.MessageReceived.content:type_name -> intervene.record.v1.Content
+	13, // 44: intervene.record.v1.MessageReceived.context:type_name -> intervene.record.v1.Context
+	5,  // 45: intervene.record.v1.MessageQueued.content:type_name -> intervene.record.v1.Content
+	15, // 46: intervene.record.v1.TurnEnded.variables:type_name -> intervene.record.v1.Variable
+	5,  // 47: intervene.record.v1.BotDiscarded.content:type_name -> intervene.record.v1.Content
+	5,  // 48: intervene.record.v1.Amended.content:type_name -> intervene.record.v1.Content
+	5,  // 49: intervene.record.v1.EchoReceived.content:type_name -> intervene.record.v1.Content
+	38, // 50: intervene.record.v1.Head.card:type_name -> intervene.record.v1.Card
+	4,  // 51: intervene.record.v1.Card.contact:type_name -> intervene.record.v1.Contact
+	4,  // 52: intervene.record.v1.Snapshot.contact:type_name -> intervene.record.v1.Contact
+	42, // 53: intervene.record.v1.Snapshot.turn:type_name -> intervene.record.v1.Turn
+	15, // 54: intervene.record.v1.Snapshot.variables:type_name -> intervene.record.v1.Variable
+	43, // 55: intervene.record.v1.Snapshot.sends:type_name -> intervene.record.v1.Send
+	44, // 56: intervene.record.v1.Snapshot.outcomes:type_name -> intervene.record.v1.Outcome
+	40, // 57: intervene.record.v1.Snapshot.ahead:type_name -> intervene.record.v1.AmendedAhead
+	41, // 58: intervene.record.v1.Snapshot.media:type_name -> intervene.record.v1.PendingMedia
+	45, // 59: intervene.record.v1.Change.after:type_name -> intervene.record.v1.Index
+	45, // 60: intervene.record.v1.Change.before:type_name -> intervene.record.v1.Index
+	5,  // 61: intervene.record.v1.Amendments.edit:type_name -> intervene.record.v1.Content
+	52, // 62: intervene.record.v1.Parked.message:type_name -> intervene.record.v1.ParkedMessage
+	53, // 63: intervene.record.v1.Parked.status:type_name -> intervene.record.v1.ParkedStatus
+	54, // 64: intervene.record.v1.Parked.amendment:type_name -> intervene.record.v1.ParkedAmendment
+	55, // 65: intervene.record.v1.Parked.echo:type_name -> intervene.record.v1.ParkedEcho
+	56, // 66: intervene.record.v1.Parked.change:type_name -> intervene.record.v1.ParkedChange
+	57, // 67: intervene.record.v1.Parked.consent:type_name -> intervene.record.v1.ParkedConsent
+	4,  // 68: intervene.record.v1.ParkedMessage.contact:type_name -> intervene.record.v1.Contact
+	5,  // 69: intervene.record.v1.ParkedMessage.content:type_name -> intervene.record.v1.Content
+	13, // 70: intervene.record.v1.ParkedMessage.context:type_name -> intervene.record.v1.Context
+	4,  // 71: intervene.record.v1.ParkedAmendment.contact:type_name -> intervene.record.v1.Contact
+	30, // 72: intervene.record.v1.ParkedAmendment.amended:type_name -> intervene.record.v1.Amended
+	4,  // 73: intervene.record.v1.ParkedEcho.contact:type_name -> intervene.record.v1.Contact
+	5,  // 74: intervene.record.v1.ParkedEcho.content:type_name -> intervene.record.v1.Content
+	4,  // 75: intervene.record.v1.ParkedChange.contact:type_name -> intervene.record.v1.Contact
+	4,  // 76: intervene.record.v1.ParkedChange.changed:type_name -> intervene.record.v1.Contact
+	4,  // 77: intervene.record.v1.ParkedConsent.contact:type_name -> intervene.record.v1.Contact
+	53, // 78: intervene.record.v1.Early.status:type_name -> intervene.record.v1.ParkedStatus
+	9,  // 79: intervene.record.v1.Order.Item.product:type_name -> intervene.record.v1.Product
+	6,  // 80: intervene.record.v1.Menu.Header.media:type_name -> intervene.record.v1.Media
+	68, // 81: intervene.record.v1.Menu.Section.rows:type_name -> intervene.record.v1.Menu.Row
+	71, // 82: intervene.record.v1.Template.Component.parameters:type_name -> intervene.record.v1.Template.Parameter
+	6,  // 83: intervene.record.v1.Template.Parameter.media:type_name -> intervene.record.v1.Media
+	7,  // 84: intervene.record.v1.Template.Parameter.location:type_name -> intervene.record.v1.Location
+	72, // 85: intervene.record.v1.Template.Parameter.currency:type_name -> intervene.record.v1.Template.Currency
+	73, // 86: intervene.record.v1.Template.Parameter.date_time:type_name -> intervene.record.v1.Template.DateTime
+	87, // [87:87] is the sub-list for method output_type
+	87, // [87:87] is the sub-list for method input_type
+	87, // [87:87] is the sub-list for extension type_name
+	87, // [87:87] is the sub-list for extension extendee
+	0,  // [0:87] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -3097,10 +6708,21 @@ func file_record_proto_init() {
 		(*Event_WindowLapsed)(nil),
 		(*Event_TimerArmed)(nil),
 		(*Event_Noted)(nil),
+		(*Event_Amended)(nil),
+		(*Event_EchoReceived)(nil),
+		(*Event_ContactLinked)(nil),
+		(*Event_ConsentChanged)(nil),
+		(*Event_MediaChanged)(nil),
+		(*Event_Trimmed)(nil),
+		(*Event_Erased)(nil),
 	}
-	file_record_proto_msgTypes[31].OneofWrappers = []any{
+	file_record_proto_msgTypes[51].OneofWrappers = []any{
 		(*Parked_Message)(nil),
 		(*Parked_Status)(nil),
+		(*Parked_Amendment)(nil),
+		(*Parked_Echo)(nil),
+		(*Parked_Change)(nil),
+		(*Parked_Consent)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3108,7 +6730,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -21,6 +21,7 @@ const (
 	DefaultRedeliveryFactor  = 2
 	DefaultContactLimit      = 1_000_000
 	DefaultLogLimit          = 1_000_000
+	DefaultMediaLimit        = 256 << 20
 
 	maxBatchLimit       = 1_000 // updates in one POST of Meta's
 	maxParallelism      = 1_024
@@ -30,6 +31,7 @@ const (
 	maxSendBytes        = 1 << 20
 	maxObjectBytes      = 256 << 10
 	maxAnswerBytes      = 64 << 10 // read of a webhook answer, to keep the connection
+	maxMediaFiles       = 1_000_000
 	customerServiceTime = 24 * time.Hour
 )
 
@@ -48,6 +50,17 @@ type Config struct {
 	Billing bool
 	// Window says what happens to a free-form send outside the 24 hours.
 	Window WindowPolicy
+	// Templates are what a send of type template is checked against, and what
+	// is listed. Nil: none is listed, and any may be sent.
+	Templates []Template
+	// RefuseOptedOut answers a marketing template to a contact who has opted
+	// out with error 131050; else it is accepted, and fails with that.
+	RefuseOptedOut bool
+	// WAIDs is what WhatsApp knows a number by, where that is not the number
+	// that is sent to: as in Brazil, with or without the ninth digit.
+	WAIDs map[Identity]Identity
+	// CheckMedia refuses a send with a media ID that was not uploaded here.
+	CheckMedia bool
 	// NumberRate is messages per second of one number, in and out together.
 	// Zero: not limited. Meta's is 80, or 1,000 once upgraded.
 	NumberRate int
@@ -58,6 +71,11 @@ type Config struct {
 
 	Webhook WebhookConfig
 	Faults  []Rule
+
+	// BaseURL is where Handler is served, for the URLs of media in webhooks.
+	// Empty: webhooks have none until SetBaseURL, and answers name the host
+	// that they were asked at.
+	BaseURL string
 
 	// OnMessage hears of each message that reaches its customer, before the
 	// sender has its answer: a customer may well reply first. OnAck hears of
@@ -71,8 +89,9 @@ type Config struct {
 	// Logger hears of webhook items given up. Nil: nothing is logged.
 	Logger *slog.Logger
 
-	ContactLimit int // contacts tracked, all numbers together
-	LogLimit     int // sends, and webhook items, kept in the delivery log
+	ContactLimit int   // contacts tracked, all numbers together
+	LogLimit     int   // sends, and webhook items, kept in the delivery log
+	MediaLimit   int64 // bytes of media kept in memory
 }
 
 // App is one app of Meta's: where its webhook is and what signs it.
@@ -131,6 +150,7 @@ func (c Config) withDefaults() Config {
 	}
 	setDefault(&c.ContactLimit, DefaultContactLimit)
 	setDefault(&c.LogLimit, DefaultLogLimit)
+	setDefault(&c.MediaLimit, DefaultMediaLimit)
 	w := &c.Webhook
 	setDefault(&w.MaxBatch, DefaultMaxBatch)
 	setDefault(&w.Parallelism, DefaultParallelism)
@@ -170,8 +190,16 @@ func (c Config) Validate() error {
 	if (c.PairInterval == 0) != (c.PairBurst == 0) {
 		bad("pair interval and pair burst go together")
 	}
-	if c.ContactLimit < 1 || c.LogLimit < 1 {
-		bad("contact limit and log limit must be positive")
+	if c.ContactLimit < 1 || c.LogLimit < 1 || c.MediaLimit < 1 {
+		bad("contact limit, log limit and media limit must be positive")
+	}
+	for dialled, known := range c.WAIDs {
+		if !digitsPattern.MatchString(dialled.String()) || !digitsPattern.MatchString(known.String()) {
+			bad("a wa_id is 5 to 15 digits")
+		}
+	}
+	if err := checkURL(c.BaseURL); err != nil {
+		bad("base URL: %w", err)
 	}
 	return errors.Join(errs...)
 }
@@ -189,7 +217,7 @@ func (c Config) validateIdentities(bad func(string, ...any)) {
 			bad("app %q is there twice", app.ID)
 		}
 		apps[app.ID] = true
-		if err := checkWebhookURL(app.WebhookURL); err != nil {
+		if err := checkURL(app.WebhookURL); err != nil {
 			bad("webhook URL of app %q: %w", app.ID, err)
 		}
 	}
@@ -243,7 +271,7 @@ func (w WebhookConfig) validate(bad func(string, ...any)) {
 	}
 }
 
-func checkWebhookURL(address string) error {
+func checkURL(address string) error {
 	if address == "" {
 		return nil
 	}

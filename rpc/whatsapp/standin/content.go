@@ -8,11 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// Meta's limits, in characters unless said otherwise.
+// Meta's limits, in characters unless said otherwise: its pages "Text
+// messages", "Image messages" and so on.
 const (
 	textLimit         = 4096
 	captionLimit      = 1024
 	callbackDataLimit = 512
+	contactCountLimit = 257 // cards of one message; Meta's page "Contacts messages"
 )
 
 const (
@@ -22,20 +24,20 @@ const (
 	typeInteractive = "interactive"
 )
 
-// contentChecks holds each type that can be sent. A check answers what a
-// person would read of the message.
-var contentChecks = map[string]func(json.RawMessage) (string, *graphError){
-	typeText:        checkText,
-	"image":         checkMedia("image", true),
-	"video":         checkMedia("video", true),
-	"document":      checkMedia("document", true),
-	"audio":         checkMedia("audio", false),
-	"sticker":       checkMedia("sticker", false),
-	"location":      checkLocation,
-	"contacts":      checkContacts,
-	typeReaction:    checkReaction,
-	typeTemplate:    checkTemplate,
-	typeInteractive: checkInteractive,
+// contentChecks holds each type that can be sent. A check reads the type's
+// object into the send.
+var contentChecks = map[string]func(*send, json.RawMessage) *graphError{
+	typeText:        readText,
+	"image":         readMedia("image", true),
+	"video":         readMedia("video", true),
+	"document":      readMedia("document", true),
+	"audio":         readMedia("audio", false),
+	"sticker":       readMedia("sticker", false),
+	"location":      readLocation,
+	"contacts":      readContacts,
+	typeReaction:    readReaction,
+	typeTemplate:    readTemplate,
+	typeInteractive: readInteractive,
 }
 
 func parseFields(body []byte) (map[string]json.RawMessage, *graphError) {
@@ -121,9 +123,7 @@ func (s *send) readContent(fields map[string]json.RawMessage) *graphError {
 	if !ok {
 		return missing("Parameter '" + s.kind + "' is required for this type")
 	}
-	var refusal *graphError
-	s.text, refusal = check(object)
-	return refusal
+	return check(s, object)
 }
 
 // impliedType is the type of a send that names none, as some of Meta's own
@@ -160,118 +160,128 @@ func (s *send) readContext(fields map[string]json.RawMessage) *graphError {
 	return nil
 }
 
-func checkText(raw json.RawMessage) (string, *graphError) {
+func readText(s *send, raw json.RawMessage) *graphError {
 	var text struct {
-		Body string `json:"body"`
+		Body       string `json:"body"`
+		PreviewURL bool   `json:"preview_url"`
 	}
 	if refusal := decode(raw, "text", &text); refusal != nil {
-		return "", refusal
+		return refusal
 	}
 	if text.Body == "" {
-		return "", invalidParameter("The parameter text['body'] is required.")
+		return invalidParameter("The parameter text['body'] is required.")
 	}
 	if tooLong(text.Body, textLimit) {
-		return "", invalidParameter("Param text['body'] must be at most 4096 characters long.")
+		return invalidParameter("Param text['body'] must be at most 4096 characters long.")
 	}
-	return text.Body, nil
+	s.text = text.Body
+	return nil
 }
 
-func checkMedia(kind string, captioned bool) func(json.RawMessage) (string, *graphError) {
-	return func(raw json.RawMessage) (string, *graphError) {
-		var media struct {
-			ID      string  `json:"id"`
-			Link    string  `json:"link"`
-			Caption *string `json:"caption"`
-		}
+// mediaReference is media by ID or by link, as it stands in a send.
+type mediaReference struct {
+	ID       MediaID `json:"id"`
+	Link     string  `json:"link"`
+	Caption  *string `json:"caption"`
+	Filename *string `json:"filename"`
+}
+
+func readMedia(kind string, captioned bool) func(*send, json.RawMessage) *graphError {
+	return func(s *send, raw json.RawMessage) *graphError {
+		var media mediaReference
 		if refusal := decode(raw, kind, &media); refusal != nil {
-			return "", refusal
+			return refusal
 		}
-		if (media.ID == "") == (media.Link == "") {
-			return "", invalidParameter("Exactly one of " + kind + "['id'] and " + kind + "['link'] is required.")
+		if refusal := media.check(kind); refusal != nil {
+			return refusal
 		}
-		if media.Link != "" && !isWebLink(media.Link) {
-			return "", invalidParameter("Param " + kind + "['link'] is not a valid URI.")
+		s.mediaKind, s.mediaID = kind, media.ID
+		if media.Filename != nil && kind != "document" {
+			return invalidParameter("Unexpected key \"filename\" on param \"" + kind + "\".")
 		}
 		if media.Caption == nil {
-			return "", nil
+			return nil
 		}
 		if !captioned {
-			return "", invalidParameter("Unexpected key \"caption\" on param \"" + kind + "\".")
+			return invalidParameter("Unexpected key \"caption\" on param \"" + kind + "\".")
 		}
 		if tooLong(*media.Caption, captionLimit) {
-			return "", invalidParameter("Param " + kind + "['caption'] must be at most 1024 characters long.")
+			return invalidParameter("Param " + kind + "['caption'] must be at most 1024 characters long.")
 		}
-		return *media.Caption, nil
+		s.text = *media.Caption
+		return nil
 	}
 }
 
-func checkLocation(raw json.RawMessage) (string, *graphError) {
+func (m mediaReference) check(kind string) *graphError {
+	if (m.ID == "") == (m.Link == "") {
+		return invalidParameter("Exactly one of " + kind + "['id'] and " + kind + "['link'] is required.")
+	}
+	if m.Link != "" && !isWebLink(m.Link) {
+		return invalidParameter("Param " + kind + "['link'] is not a valid URI.")
+	}
+	return nil
+}
+
+func readLocation(s *send, raw json.RawMessage) *graphError {
 	var location struct {
 		Latitude  *float64 `json:"latitude"`
 		Longitude *float64 `json:"longitude"`
 		Name      string   `json:"name"`
+		Address   string   `json:"address"`
 	}
 	if refusal := decode(raw, "location", &location); refusal != nil {
-		return "", refusal
+		return refusal
 	}
 	if location.Latitude == nil || location.Longitude == nil {
-		return "", missing("Location needs latitude and longitude")
+		return missing("Location needs latitude and longitude")
 	}
 	if math.Abs(*location.Latitude) > 90 || math.Abs(*location.Longitude) > 180 {
-		return "", invalidValue("Location is not on Earth")
+		return invalidValue("Location is not on Earth")
 	}
-	return location.Name, nil
+	s.text = location.Name
+	return nil
 }
 
-func checkContacts(raw json.RawMessage) (string, *graphError) {
+func readContacts(s *send, raw json.RawMessage) *graphError {
 	var cards []struct {
 		Name struct {
 			Formatted string `json:"formatted_name"`
 		} `json:"name"`
 	}
 	if refusal := decode(raw, "contacts", &cards); refusal != nil {
-		return "", refusal
+		return refusal
 	}
 	if len(cards) == 0 {
-		return "", missing("At least one contact is required")
+		return missing("At least one contact is required")
+	}
+	if len(cards) > contactCountLimit {
+		return invalidValue("At most 257 contacts are allowed")
 	}
 	for _, card := range cards {
 		if card.Name.Formatted == "" {
-			return "", missing("Contact needs name.formatted_name")
+			return missing("Contact needs name.formatted_name")
 		}
 	}
-	return cards[0].Name.Formatted, nil
+	s.text = cards[0].Name.Formatted
+	return nil
 }
 
-// checkReaction: no emoji, or an empty one, takes the reaction back.
-func checkReaction(raw json.RawMessage) (string, *graphError) {
+// readReaction: no emoji, or an empty one, takes the reaction back. Its target
+// is what the send replies to.
+func readReaction(s *send, raw json.RawMessage) *graphError {
 	var reaction struct {
 		MessageID string `json:"message_id"`
 		Emoji     string `json:"emoji"`
 	}
 	if refusal := decode(raw, typeReaction, &reaction); refusal != nil {
-		return "", refusal
+		return refusal
 	}
 	if reaction.MessageID == "" {
-		return "", missing("Reaction needs message_id")
+		return missing("Reaction needs message_id")
 	}
-	return reaction.Emoji, nil
-}
-
-func checkTemplate(raw json.RawMessage) (string, *graphError) {
-	var template struct {
-		Name     string `json:"name"`
-		Language struct {
-			Code string `json:"code"`
-		} `json:"language"`
-	}
-	if refusal := decode(raw, typeTemplate, &template); refusal != nil {
-		return "", refusal
-	}
-	if template.Name == "" || template.Language.Code == "" {
-		return "", missing("Template needs name and language.code")
-	}
-	return "", nil
+	s.text, s.replyTo = reaction.Emoji, WAMID(reaction.MessageID)
+	return nil
 }
 
 func readField(fields map[string]json.RawMessage, name string, target *string) *graphError {

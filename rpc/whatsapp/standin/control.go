@@ -6,114 +6,86 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 )
 
 const (
-	maxControlBytes = 1 << 20
+	maxControlBytes = 32 << 20         // media in base64
 	controlWait     = 10 * time.Second // for room in the queue
 )
 
-// ControlHandler serves the stand-in's own endpoints, for use by hand. They
-// ask for no token and show message text: listen on loopback.
+// ControlHandler serves the stand-in's own endpoints, for use by hand and from
+// tests in any language. They ask for no token and show message text: listen on
+// loopback. {customer} is a wa_id or a user ID.
 //
-//	POST   /_standin/customers/{wa_id}/messages  a customer writes
-//	GET    /_standin/deliveries?to=              accepted sends
-//	GET    /_standin/offers                      webhook items
-//	GET    /_standin/receipts                    read receipts
-//	GET    /_standin/faults                      rules and what they did
-//	POST   /_standin/faults                      add a rule
-//	DELETE /_standin/faults                      remove all rules
-//	GET    /_standin/health
+//	POST   /_standin/customers/{customer}/messages   a customer writes
+//	POST   /_standin/customers/{customer}/echoes     somebody wrote to them on the business's phone
+//	POST   /_standin/customers/{customer}/identity   they have another number or user ID
+//	POST   /_standin/customers/{customer}/marketing  they stop or resume marketing messages
+//	POST   /_standin/changes                         any other webhook field
+//	GET    /_standin/deliveries?to=&op=&after=       accepted sends
+//	GET    /_standin/offers                          webhook items
+//	GET    /_standin/receipts                        read receipts
+//	GET    /_standin/media                           what was uploaded, and what customers sent
+//	DELETE /_standin/media/{id}                      as if it had expired
+//	GET    /_standin/templates
+//	POST   /_standin/templates                       add or replace one
+//	DELETE /_standin/templates/{name}
+//	GET    /_standin/faults                          rules and what they did
+//	POST   /_standin/faults                          add a rule
+//	DELETE /_standin/faults                          remove all rules
+//	DELETE /_standin/faults/{name}                   remove one
+//	GET    /_standin/health                          seed and counts
 func (g *Graph) ControlHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /_standin/customers/{wa_id}/messages", g.controlWrite)
-	mux.HandleFunc("GET /_standin/deliveries", g.controlDeliveries)
-	mux.HandleFunc("GET /_standin/offers", func(w http.ResponseWriter, _ *http.Request) {
-		g.writeControl(w, http.StatusOK, map[string]any{"offers": g.Offers()})
-	})
-	mux.HandleFunc("GET /_standin/receipts", func(w http.ResponseWriter, _ *http.Request) {
-		g.writeControl(w, http.StatusOK, map[string]any{"receipts": notNil(g.Receipts())})
-	})
-	mux.HandleFunc("GET /_standin/faults", g.controlFaults)
+	g.routeCustomers(mux)
+	g.routeLists(mux)
+	mux.HandleFunc("POST /_standin/changes", g.controlChange)
+	mux.HandleFunc("POST /_standin/templates", g.controlSetTemplate)
 	mux.HandleFunc("POST /_standin/faults", g.controlAddFault)
+	mux.HandleFunc("DELETE /_standin/media/{id}", func(w http.ResponseWriter, r *http.Request) {
+		g.writeRemoved(w, g.DeleteMedia(MediaID(r.PathValue("id"))))
+	})
+	mux.HandleFunc("DELETE /_standin/templates/{name}", func(w http.ResponseWriter, r *http.Request) {
+		g.writeRemoved(w, g.RemoveTemplate(r.PathValue("name")) > 0)
+	})
+	mux.HandleFunc("DELETE /_standin/faults/{name}", func(w http.ResponseWriter, r *http.Request) {
+		g.writeRemoved(w, g.RemoveFault(r.PathValue("name")))
+	})
 	mux.HandleFunc("DELETE /_standin/faults", func(w http.ResponseWriter, _ *http.Request) {
 		g.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	return mux
+}
+
+func (g *Graph) routeLists(mux *http.ServeMux) {
+	for name, list := range map[string]func() any{
+		"offers":    func() any { return notNil(g.Offers()) },
+		"receipts":  func() any { return notNil(g.Receipts()) },
+		"media":     func() any { return notNil(g.MediaFiles()) },
+		"templates": func() any { return notNil(g.Templates()) },
+	} {
+		mux.HandleFunc("GET /_standin/"+name, func(w http.ResponseWriter, _ *http.Request) {
+			g.writeControl(w, http.StatusOK, map[string]any{name: list()})
+		})
+	}
+	mux.HandleFunc("GET /_standin/deliveries", g.controlDeliveries)
+	mux.HandleFunc("GET /_standin/faults", g.controlFaults)
 	mux.HandleFunc("GET /_standin/health", func(w http.ResponseWriter, _ *http.Request) {
 		g.writeControl(w, http.StatusOK, map[string]any{
 			"status": "ok", "seed": fmt.Sprint(g.Seed()), "stats": g.Stats(),
 		})
 	})
-	return mux
 }
 
-// customerWrites is a customer's message. One of Text, Button, Row and Message
-// is set. PhoneNumberID may be left out when there is only one number.
-type customerWrites struct {
-	PhoneNumberID PhoneNumberID   `json:"phone_number_id"`
-	Name          string          `json:"name"`
-	Text          string          `json:"text"`
-	Button        *controlReply   `json:"button"`
-	Row           *controlReply   `json:"row"`
-	Message       json.RawMessage `json:"message"` // a message object as Meta sends it
-	At            time.Time       `json:"at"`
-}
-
-type controlReply struct {
-	To          WAMID  `json:"to"`
-	ID          string `json:"id"`
-	Title       string `json:"title"`
-	Description string `json:"description"`
-}
-
-func (g *Graph) controlWrite(w http.ResponseWriter, r *http.Request) {
-	var writes customerWrites
-	if err := readControl(w, r, &writes); err != nil {
-		g.writeProblem(w, err)
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), controlWait)
-	defer cancel()
-	wamid, err := g.writeAs(ctx, r.PathValue("wa_id"), writes)
-	if err != nil {
-		g.writeProblem(w, err)
-		return
-	}
-	g.writeControl(w, http.StatusOK, map[string]WAMID{"id": wamid})
-}
-
-func (g *Graph) writeAs(ctx context.Context, name string, writes customerWrites) (WAMID, error) {
-	identity, ok := ParseIdentity(name)
-	if !ok {
-		return "", fmt.Errorf("%w: neither a wa_id nor a user ID", ErrInvalid)
-	}
-	customer := Customer{PhoneNumberID: writes.PhoneNumberID, Name: writes.Name}
-	if identity.IsUserID() {
-		customer.UserID = identity
-	} else {
-		customer.WAID = identity
-	}
-	if customer.PhoneNumberID == "" && len(g.config.Numbers) == 1 {
-		customer.PhoneNumberID = g.config.Numbers[0].ID
-	}
-	switch {
-	case writes.Text != "":
-		return g.WriteText(ctx, customer, writes.Text, writes.At)
-	case writes.Button != nil:
-		return g.PressButton(ctx, customer, Reply(*writes.Button), writes.At)
-	case writes.Row != nil:
-		return g.ChooseRow(ctx, customer, Reply(*writes.Row), writes.At)
-	case writes.Message != nil:
-		return g.WriteObject(ctx, customer, writes.Message, writes.At)
-	}
-	return "", fmt.Errorf("%w: one of text, button, row and message is needed", ErrInvalid)
-}
-
+// controlDeliveries lists what was accepted, or of that what went to one
+// contact, carried one op ID, or came after a place in the order of acceptance.
 func (g *Graph) controlDeliveries(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
 	deliveries := g.Deliveries
-	if to := r.URL.Query().Get("to"); to != "" {
+	if to := query.Get("to"); to != "" {
 		identity, ok := ParseIdentity(to)
 		if !ok {
 			g.writeProblem(w, fmt.Errorf("%w: neither a wa_id nor a user ID", ErrInvalid))
@@ -121,7 +93,69 @@ func (g *Graph) controlDeliveries(w http.ResponseWriter, r *http.Request) {
 		}
 		deliveries = func() []Delivery { return g.DeliveriesTo(identity) }
 	}
-	g.writeControl(w, http.StatusOK, map[string]any{"deliveries": notNil(deliveries())})
+	after := uint64(0)
+	if asked := query.Get("after"); asked != "" {
+		var err error
+		if after, err = strconv.ParseUint(asked, 10, 64); err != nil {
+			g.writeProblem(w, fmt.Errorf("%w: after: %w", ErrInvalid, err))
+			return
+		}
+	}
+	op, found := query.Get("op"), []Delivery{}
+	for _, delivery := range deliveries() {
+		if delivery.Seq > after && (op == "" || delivery.CallbackData == op) {
+			found = append(found, delivery)
+		}
+	}
+	g.writeControl(w, http.StatusOK, map[string]any{"deliveries": found})
+}
+
+func (g *Graph) controlChange(w http.ResponseWriter, r *http.Request) {
+	var change struct {
+		PhoneNumberID PhoneNumberID   `json:"phone_number_id"`
+		Field         string          `json:"field"`
+		Value         json.RawMessage `json:"value"`
+	}
+	if err := readControl(w, r, &change); err != nil {
+		g.writeProblem(w, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), controlWait)
+	defer cancel()
+	if err := g.EmitChange(ctx, g.onlyNumber(change.PhoneNumberID), change.Field, change.Value); err != nil {
+		g.writeProblem(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (g *Graph) controlSetTemplate(w http.ResponseWriter, r *http.Request) {
+	var template Template
+	err := readControl(w, r, &template)
+	if err == nil {
+		err = g.SetTemplate(template)
+	}
+	if err != nil {
+		g.writeProblem(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// onlyNumber stands in for a number that was left out where there is but one.
+func (g *Graph) onlyNumber(id PhoneNumberID) PhoneNumberID {
+	if id == "" && len(g.config.Numbers) == 1 {
+		return g.config.Numbers[0].ID
+	}
+	return id
+}
+
+func (g *Graph) writeRemoved(w http.ResponseWriter, removed bool) {
+	if !removed {
+		g.writeControl(w, http.StatusNotFound, map[string]string{"error": "there is none"})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // controlRule is a Rule as JSON, with durations such as "1.5s".
@@ -130,6 +164,7 @@ type controlRule struct {
 	Fault         Fault         `json:"fault"`
 	PhoneNumberID PhoneNumberID `json:"phone_number_id,omitempty"`
 	Contact       Identity      `json:"contact,omitempty"`
+	Call          Call          `json:"call,omitempty"`
 	Type          string        `json:"type,omitempty"`
 	Item          ItemKind      `json:"item,omitempty"`
 	Status        Status        `json:"status,omitempty"`
@@ -138,6 +173,8 @@ type controlRule struct {
 	Every         int           `json:"every,omitempty"`
 	Probability   float64       `json:"probability,omitempty"`
 	Code          int           `json:"code,omitempty"`
+	Subcode       int           `json:"subcode,omitempty"`
+	Details       string        `json:"details,omitempty"`
 	HTTPStatus    int           `json:"http_status,omitempty"`
 	RetryAfter    duration      `json:"retry_after,omitempty"`
 	Delay         duration      `json:"delay,omitempty"`
@@ -151,7 +188,7 @@ func (c controlRule) rule() Rule {
 		Name: c.Name, Fault: c.Fault,
 		PhoneNumberID: c.PhoneNumberID, Contact: c.Contact, Type: c.Type, Item: c.Item, Status: c.Status,
 		Always: c.Always, Next: c.Next, Every: c.Every, Probability: c.Probability,
-		Code: c.Code, HTTPStatus: c.HTTPStatus,
+		Call: c.Call, Code: c.Code, Subcode: c.Subcode, Details: c.Details, HTTPStatus: c.HTTPStatus,
 		RetryAfter: time.Duration(c.RetryAfter), Delay: time.Duration(c.Delay), Copies: c.Copies,
 	}
 }
@@ -162,7 +199,7 @@ func newControlRule(count FaultCount) controlRule {
 		Name: r.Name, Fault: r.Fault,
 		PhoneNumberID: r.PhoneNumberID, Contact: r.Contact, Type: r.Type, Item: r.Item, Status: r.Status,
 		Always: r.Always, Next: r.Next, Every: r.Every, Probability: r.Probability,
-		Code: r.Code, HTTPStatus: r.HTTPStatus,
+		Call: r.Call, Code: r.Code, Subcode: r.Subcode, Details: r.Details, HTTPStatus: r.HTTPStatus,
 		RetryAfter: duration(r.RetryAfter), Delay: duration(r.Delay), Copies: r.Copies,
 		Matched: count.Matched, Injected: count.Injected,
 	}

@@ -15,26 +15,28 @@ type Customer struct {
 	PhoneNumberID PhoneNumberID
 	WAID          Identity
 	UserID        Identity
+	ParentUserID  Identity // beside a UserID, for linked businesses
 	Name          string
+	Username      string
 }
 
 // Reply answers an interactive message: a button pressed or a row chosen.
 type Reply struct {
-	To          WAMID // the message with the buttons
-	ID          string
-	Title       string
-	Description string // of a row
+	To          WAMID  `json:"to,omitempty"` // the message with the buttons
+	ID          string `json:"id"`
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"` // of a row
 }
 
 // identities lists the customer's, the one that names its draws first.
 func (c Customer) identities() []Identity {
-	switch {
-	case c.WAID == "":
-		return []Identity{c.UserID}
-	case c.UserID == "":
-		return []Identity{c.WAID}
+	var all []Identity
+	for _, identity := range []Identity{c.WAID, c.UserID, c.ParentUserID} {
+		if identity != "" {
+			all = append(all, identity)
+		}
 	}
-	return []Identity{c.WAID, c.UserID}
+	return all
 }
 
 func (c Customer) check() error {
@@ -47,7 +49,10 @@ func (c Customer) check() error {
 	if c.UserID != "" && !c.UserID.IsUserID() {
 		return fmt.Errorf("%w: not a user ID", ErrInvalid)
 	}
-	if tooLong(c.Name, nameLimit) {
+	if c.ParentUserID != "" && (c.UserID == "" || !c.ParentUserID.IsParentID()) {
+		return fmt.Errorf("%w: not a parent user ID beside a user ID", ErrInvalid)
+	}
+	if tooLong(c.Name, nameLimit) || tooLong(c.Username, nameLimit) {
 		return fmt.Errorf("%w: a name has at most %d characters", ErrInvalid, nameLimit)
 	}
 	return nil
@@ -59,40 +64,17 @@ const nameLimit = 512
 // WriteText lets the customer write a text, dated at (zero: now). It returns
 // once the webhook item is queued, and waits for room while the queue is full.
 func (g *Graph) WriteText(ctx context.Context, customer Customer, body string, at time.Time) (WAMID, error) {
-	return g.write(ctx, customer, at, map[string]any{
-		"type": typeText,
-		"text": map[string]string{"body": body},
-	})
+	return g.Write(ctx, customer, Message{Text: body}, at)
 }
 
 // PressButton lets the customer press a reply button.
 func (g *Graph) PressButton(ctx context.Context, customer Customer, reply Reply, at time.Time) (WAMID, error) {
-	return g.writeReply(ctx, customer, "button_reply", reply, at)
+	return g.Write(ctx, customer, Message{Button: &reply}, at)
 }
 
 // ChooseRow lets the customer choose a row of a list.
 func (g *Graph) ChooseRow(ctx context.Context, customer Customer, reply Reply, at time.Time) (WAMID, error) {
-	return g.writeReply(ctx, customer, "list_reply", reply, at)
-}
-
-func (g *Graph) writeReply(
-	ctx context.Context, customer Customer, kind string, reply Reply, at time.Time,
-) (WAMID, error) {
-	chosen := map[string]string{"id": reply.ID, "title": reply.Title}
-	if reply.Description != "" {
-		chosen["description"] = reply.Description
-	}
-	message := map[string]any{
-		"type":          typeInteractive,
-		typeInteractive: map[string]any{"type": kind, kind: chosen},
-	}
-	if reply.To != "" {
-		message["context"] = map[string]any{
-			"from": g.displayNumber(customer.PhoneNumberID),
-			"id":   reply.To,
-		}
-	}
-	return g.write(ctx, customer, at, message)
+	return g.Write(ctx, customer, Message{Row: &reply}, at)
 }
 
 // WriteObject lets the customer send any message object. What it lacks of id,
@@ -106,7 +88,7 @@ func (g *Graph) WriteObject(
 	}
 	var message map[string]json.RawMessage
 	if err := json.Unmarshal(object, &message); err != nil || message == nil {
-		return g.writeEncoded(ctx, customer, at, func(WAMID, time.Time) ([]byte, WAMID, error) {
+		return g.writeEncoded(ctx, customer, true, at, func(WAMID, time.Time) ([]byte, WAMID, error) {
 			return object, "", nil
 		})
 	}
@@ -114,28 +96,34 @@ func (g *Graph) WriteObject(
 	for name, value := range message {
 		fields[name] = value
 	}
-	return g.write(ctx, customer, at, fields)
+	return g.writeEncoded(ctx, customer, true, at, func(wamid WAMID, at time.Time) ([]byte, WAMID, error) {
+		return complete(fields, customer, wamid, at)
+	})
 }
 
-// write completes the message and queues it.
-func (g *Graph) write(ctx context.Context, customer Customer, at time.Time, message map[string]any) (WAMID, error) {
-	return g.writeEncoded(ctx, customer, at, func(wamid WAMID, at time.Time) ([]byte, WAMID, error) {
-		fill(message, "id", wamid)
-		fill(message, "timestamp", strconv.FormatInt(at.Unix(), 10))
-		if customer.WAID != "" {
-			fill(message, "from", customer.WAID)
+// complete fills in what a message lacks, and encodes it.
+func complete(message map[string]any, customer Customer, wamid WAMID, at time.Time) ([]byte, WAMID, error) {
+	fill(message, "id", wamid)
+	fill(message, "timestamp", strconv.FormatInt(at.Unix(), 10))
+	for name, identity := range map[string]Identity{
+		"from": customer.WAID, "from_user_id": customer.UserID, "from_parent_user_id": customer.ParentUserID,
+	} {
+		if identity != "" {
+			fill(message, name, identity)
 		}
-		if customer.UserID != "" {
-			fill(message, "from_user_id", customer.UserID)
-		}
-		var encoded bytes.Buffer
-		encoder := json.NewEncoder(&encoded)
-		encoder.SetEscapeHTML(false) // Meta does not
-		if err := encoder.Encode(message); err != nil {
-			return nil, "", fmt.Errorf("encode the message: %w", err)
-		}
-		return encoded.Bytes(), givenID(message["id"]), nil
-	})
+	}
+	encoded, err := encode(message)
+	return encoded, givenID(message["id"]), err
+}
+
+func encode(value any) ([]byte, error) {
+	var encoded bytes.Buffer
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetEscapeHTML(false) // Meta does not
+	if err := encoder.Encode(value); err != nil {
+		return nil, fmt.Errorf("encode JSON: %w", err)
+	}
+	return encoded.Bytes(), nil
 }
 
 // encodeFunc makes the message object, given the WAMID and time that are its
@@ -143,7 +131,14 @@ func (g *Graph) write(ctx context.Context, customer Customer, at time.Time, mess
 type encodeFunc func(wamid WAMID, at time.Time) (object []byte, id WAMID, err error)
 
 func (g *Graph) writeEncoded(
-	ctx context.Context, customer Customer, at time.Time, encode encodeFunc,
+	ctx context.Context, customer Customer, opens bool, at time.Time, encode encodeFunc,
+) (WAMID, error) {
+	return g.writeItem(ctx, customer, opens, at, encode, func(*item) {})
+}
+
+// writeItem lets the caller change the item before it is queued.
+func (g *Graph) writeItem(
+	ctx context.Context, customer Customer, opens bool, at time.Time, encode encodeFunc, finish func(*item),
 ) (WAMID, error) {
 	n, ok := g.numbers[customer.PhoneNumberID]
 	if !ok {
@@ -159,7 +154,7 @@ func (g *Graph) writeEncoded(
 	if at.IsZero() {
 		at = now
 	}
-	ordinal, err := g.contacts.wrote(n, customer, at, now)
+	ordinal, err := g.contacts.wrote(n, customer, opens, at, now)
 	if err != nil {
 		return "", err
 	}
@@ -174,7 +169,9 @@ func (g *Graph) writeEncoded(
 	if id != "" {
 		wamid = id
 	}
-	g.offer(g.newMessageItem(n, customer, wamid, object), now)
+	it := g.newMessageItem(n, customer, wamid, object)
+	finish(it)
+	g.offer(it, now)
 	return wamid, nil
 }
 
@@ -192,15 +189,8 @@ func (g *Graph) EmitChange(ctx context.Context, id PhoneNumberID, field string, 
 		return fmt.Errorf("queue a change: %w", err)
 	}
 	ordinal := g.counters.changesMade.Add(1)
-	g.offer(g.newChangeItem(n, field, strconv.FormatUint(ordinal, 10), value), time.Now())
+	g.offer(g.newChangeItem(n, strconv.FormatUint(ordinal, 10), Offer{Field: field}, value), time.Now())
 	return nil
-}
-
-func (g *Graph) displayNumber(id PhoneNumberID) string {
-	if n, ok := g.numbers[id]; ok {
-		return n.DisplayPhoneNumber
-	}
-	return ""
 }
 
 func fill(message map[string]any, name string, value any) {

@@ -88,7 +88,7 @@ func appendValue(dst []byte, items []*item) []byte {
 func appendArray(dst []byte, name string, items []*item, kind ItemKind, part func(*item) []byte) []byte {
 	open := false
 	for _, it := range items {
-		if it.kind != kind {
+		if it.kind != kind || part(it) == nil {
 			continue
 		}
 		if !open {

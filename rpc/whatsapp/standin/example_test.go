@@ -78,3 +78,45 @@ func Example() {
 	// offered: message  200
 	// offered: status sent 200
 }
+
+// A customer reacts and changes their mind; somebody answers on the phone.
+func ExampleGraph_Write() {
+	webhook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer webhook.Close()
+	graph, err := standin.New(standin.Config{
+		Seed:    7,
+		Apps:    []standin.App{{ID: "main", Secret: "app secret", WebhookURL: webhook.URL}},
+		Numbers: []standin.Number{{ID: "101", DisplayPhoneNumber: "15550100", AccessToken: "token", App: "main"}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer graph.Close()
+	ctx, now := context.Background(), time.Time{}
+	ada := standin.Customer{PhoneNumberID: "101", WAID: "15550123", Name: "Ada"}
+	question, err := graph.Write(ctx, ada, standin.Message{Text: "Is it open today?"}, now)
+	if err != nil {
+		fmt.Println(err)
+	}
+	if _, err := graph.Echo(ctx, ada, standin.Message{Text: "Until six.", ReplyTo: question}, now); err != nil {
+		fmt.Println(err)
+	}
+	if _, err := graph.Write(ctx, ada, standin.Message{Revoke: question}, now); err != nil {
+		fmt.Println(err)
+	}
+	if err := graph.SetMarketing(ctx, ada, false, now); err != nil {
+		fmt.Println(err)
+	}
+	if err := graph.Settle(ctx); err != nil {
+		fmt.Println(err)
+	}
+	for _, offer := range graph.Offers() {
+		fmt.Println(offer.Kind, offer.Field, offer.LastAnswer)
+	}
+	// Output:
+	// message  200
+	// change smb_message_echoes 200
+	// message  200
+	// change user_preferences 200
+}

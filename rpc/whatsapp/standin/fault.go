@@ -23,6 +23,21 @@ const (
 	FaultNoStatus    Fault = "no_status"    // accept, and never tell a status
 )
 
+// FaultCorrupt changes a byte of a download.
+const FaultCorrupt Fault = "corrupt"
+
+// Call is a request other than a send. A rule that names one meets it instead
+// of sends, with error, server_error, reset_before, stall or corrupt.
+type Call string
+
+const (
+	CallReceipt   Call = "receipt"   // mark as read, and typing
+	CallUpload    Call = "upload"    // POST …/media
+	CallMedia     Call = "media"     // GET /{media_id}
+	CallDownload  Call = "download"  // the bytes; an error is answered by its HTTP status alone
+	CallTemplates Call = "templates" // GET …/message_templates
+)
+
 // Faults of a webhook item.
 const (
 	FaultDuplicate    Fault = "duplicate"     // offer Copies more, each up to Delay later
@@ -47,6 +62,7 @@ type Rule struct {
 	// What it meets. Empty fields meet everything.
 	PhoneNumberID PhoneNumberID
 	Contact       Identity
+	Call          Call     // a request other than a send
 	Type          string   // of a send
 	Item          ItemKind // of a webhook item
 	Status        Status   // of a webhook item
@@ -57,6 +73,8 @@ type Rule struct {
 	Probability float64 // drawn for each match
 
 	Code       int
+	Subcode    int    // of FaultError
+	Details    string // of FaultError and FaultFail; empty: Meta's own
 	HTTPStatus int
 	RetryAfter time.Duration // told with FaultError
 	Delay      time.Duration
@@ -83,6 +101,8 @@ type answerPlan struct {
 	silent   bool
 	stall    time.Duration
 	failCode int
+
+	failDetails string
 }
 
 // offerPlan is what meets a webhook item.
@@ -110,6 +130,15 @@ func (g *Graph) ClearFaults() {
 	g.faults.mu.Lock()
 	defer g.faults.mu.Unlock()
 	g.faults.rules = nil
+}
+
+// RemoveFault removes one rule, and tells whether it was there.
+func (g *Graph) RemoveFault(name string) bool {
+	g.faults.mu.Lock()
+	defer g.faults.mu.Unlock()
+	before := len(g.faults.rules)
+	g.faults.rules = slices.DeleteFunc(g.faults.rules, func(c *FaultCount) bool { return c.Rule.Name == name })
+	return len(g.faults.rules) < before
 }
 
 // Faults lists the rules with what they did, in the order they were added.
@@ -145,7 +174,15 @@ func (f *faults) add(rule Rule) (string, error) {
 
 func (r Rule) validate() error {
 	switch {
-	case !r.Fault.ofSend() && !r.Fault.ofItem():
+	case r.Call != "" && !r.Call.known():
+		return fmt.Errorf("%w: call %q does not exist", ErrInvalid, r.Call)
+	case r.Fault == FaultCorrupt && r.Call != CallDownload:
+		return fmt.Errorf("%w: fault %q meets downloads alone", ErrInvalid, r.Fault)
+	case r.Call != "" && !r.Fault.ofCall():
+		return fmt.Errorf("%w: fault %q meets no call but sends", ErrInvalid, r.Fault)
+	case r.Call != "" && (r.Type != "" || r.Contact != "" || r.Item != "" || r.Status != ""):
+		return fmt.Errorf("%w: a rule of a call meets it by its number alone", ErrInvalid)
+	case !r.Fault.ofSend() && !r.Fault.ofItem() && !r.Fault.ofCall():
 		return fmt.Errorf("%w: fault %q does not exist", ErrInvalid, r.Fault)
 	case r.Fault.ofSend() && (r.Item != "" || r.Status != ""):
 		return fmt.Errorf("%w: fault %q meets sends, not webhook items", ErrInvalid, r.Fault)
@@ -200,24 +237,31 @@ func (f *faults) planRefusal(number PhoneNumberID, s send, attempt int) refusalP
 		if !rule.Fault.refuses() || !rule.meetsSend(number, s) || !f.strikes(c, sendKey(number, s, attempt)) {
 			continue
 		}
-		switch rule.Fault {
-		case FaultResetBefore:
-			return refusalPlan{reset: true}
-		case FaultServerError:
-			if rule.HTTPStatus == 0 {
-				return refusalPlan{serverError: http.StatusServiceUnavailable}
-			}
-			return refusalPlan{serverError: rule.HTTPStatus}
-		default:
-			e := codeError(rule.Code, titleOf(rule.Code))
-			e.RetryAfter = rule.RetryAfter
-			if rule.HTTPStatus != 0 {
-				e.Status = rule.HTTPStatus
-			}
-			return refusalPlan{err: e}
-		}
+		return rule.refusal()
 	}
 	return refusalPlan{}
+}
+
+// refusal is what a rule of FaultError and its like does.
+func (r Rule) refusal() refusalPlan {
+	switch r.Fault {
+	case FaultResetBefore:
+		return refusalPlan{reset: true}
+	case FaultServerError:
+		if r.HTTPStatus == 0 {
+			return refusalPlan{serverError: http.StatusServiceUnavailable}
+		}
+		return refusalPlan{serverError: r.HTTPStatus}
+	}
+	e := codeError(r.Code, detailsOf(r.Code))
+	e.Subcode, e.RetryAfter = r.Subcode, r.RetryAfter
+	if r.Details != "" {
+		e.Details = r.Details
+	}
+	if r.HTTPStatus != 0 {
+		e.Status = r.HTTPStatus
+	}
+	return refusalPlan{err: e}
 }
 
 func (f *faults) planAnswer(number PhoneNumberID, s send, attempt int) answerPlan {
@@ -238,7 +282,7 @@ func (f *faults) planAnswer(number PhoneNumberID, s send, attempt int) answerPla
 		case FaultStall:
 			plan.stall = max(plan.stall, rule.Delay)
 		case FaultFail:
-			plan.failCode = rule.Code
+			plan.failCode, plan.failDetails = rule.Code, rule.Details
 			if plan.failCode == 0 {
 				plan.failCode = codeUndeliverable
 			}
@@ -298,7 +342,8 @@ func sendKey(number PhoneNumberID, s send, attempt int) string {
 }
 
 func (r Rule) meetsSend(number PhoneNumberID, s send) bool {
-	return (r.PhoneNumberID == "" || r.PhoneNumberID == number) &&
+	return r.Call == "" &&
+		(r.PhoneNumberID == "" || r.PhoneNumberID == number) &&
 		(r.Contact == "" || r.Contact == s.contact) &&
 		(r.Type == "" || r.Type == s.kind)
 }

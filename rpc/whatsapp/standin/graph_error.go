@@ -1,7 +1,7 @@
 package standin
 
 import (
-	"encoding/json"
+	"bytes"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,9 +15,21 @@ const (
 	codeRateLimit        = 130429
 	codeMissing          = 131008
 	codeInvalidValue     = 131009
-	codeOutsideWindow    = 131047
-	codePairRateLimit    = 131056
 	codeUnavailable      = 131016
+	codeToSender         = 131021
+	codeUndeliverable    = 131026 // also why a send fails that a rule gave no code
+	codeOutsideWindow    = 131047
+	codeOptedOut         = 131050
+	codeMediaUpload      = 131053
+	codePairRateLimit    = 131056
+	codeUserIDRecipient  = 131062
+
+	codeTemplateCount    = 132000
+	codeNoTemplate       = 132001
+	codeTemplateTooLong  = 132005
+	codeTemplateFormat   = 132012
+	codeTemplatePaused   = 132015
+	codeTemplateDisabled = 132016
 
 	subcodeNoObject = 33
 )
@@ -34,8 +46,9 @@ type graphError struct {
 	RetryAfter time.Duration
 }
 
-// titles holds the title and the HTTP status of each code. Meta documents the
-// code as the thing to decide by; the statuses are what its pages list.
+// titles holds the title and the HTTP status of each code, as Meta's page
+// "Error codes" lists them, or the message that clients have seen where that
+// differs. Meta documents the code as the thing to decide by.
 var titles = map[int]struct {
 	status int
 	title  string
@@ -72,11 +85,13 @@ var titles = map[int]struct {
 	131053: {http.StatusBadRequest, "Media upload error"},
 	131056: {http.StatusBadRequest, "(Business Account, Consumer Account) pair rate limit hit"},
 	131057: {http.StatusInternalServerError, "Account in maintenance mode"},
-	132000: {http.StatusBadRequest, "Template param count mismatch"},
-	132001: {http.StatusNotFound, "Template does not exist"},
+	131062: {http.StatusBadRequest, "Business-scoped user ID recipients are not supported for this message"},
+	131064: {http.StatusForbidden, "Business account is restricted from messaging"},
+	132000: {http.StatusBadRequest, "Number of parameters does not match the expected number of params"},
+	132001: {http.StatusNotFound, "Template name does not exist in the translation"},
 	132005: {http.StatusBadRequest, "Template hydrated text too long"},
 	132007: {http.StatusBadRequest, "Template format character policy violated"},
-	132012: {http.StatusBadRequest, "Template parameter format mismatch"},
+	132012: {http.StatusBadRequest, "Parameter format does not match format in the created template"},
 	132015: {http.StatusBadRequest, "Template is paused"},
 	132016: {http.StatusBadRequest, "Template is disabled"},
 	132068: {http.StatusBadRequest, "Flow is blocked"},
@@ -106,6 +121,29 @@ func titleOf(code int) string {
 		return known.title
 	}
 	return "Unknown error"
+}
+
+// details holds what Meta adds to the title of a code that needs no more
+// said, in an answer and in a failed status alike.
+var details = map[int]string{
+	codeRateLimit: "Message failed to send because there were too many messages sent from this phone number" +
+		" in a short period of time",
+	codeOutsideWindow: "Message failed to send because more than 24 hours have passed since the customer last" +
+		" replied to this number.",
+	codeOptedOut: "Unable to deliver the message. This recipient has chosen to stop receiving marketing messages" +
+		" on WhatsApp from your business",
+	codeUndeliverable: "Message Undeliverable.",
+	codeMediaUpload:   "Media file could not be used: its type is not the type of the message.",
+	codePairRateLimit: "Message failed to send because there were too many messages sent from this phone number" +
+		" to the same phone number in a short period of time.",
+	codeToSender: "Recipient phone number is the number that sends.",
+}
+
+func detailsOf(code int) string {
+	if text, ok := details[code]; ok {
+		return text
+	}
+	return titleOf(code) + "."
 }
 
 func missing(details string) *graphError      { return codeError(codeMissing, details) }
@@ -169,11 +207,11 @@ func (g *Graph) writeError(w http.ResponseWriter, e *graphError) {
 // writeAnswer escapes answers as Meta does. A client that went away has its
 // own error; there is nobody left to tell.
 func (g *Graph) writeAnswer(w http.ResponseWriter, status int, answer any) {
-	encoded, err := json.Marshal(answer)
+	encoded, err := encode(answer)
 	if err != nil {
 		panic("standin: answer cannot be encoded: " + err.Error())
 	}
-	body := appendEscaped(nil, encoded)
+	body := appendEscaped(nil, bytes.TrimSpace(encoded))
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

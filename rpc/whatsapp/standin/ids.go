@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -19,14 +20,18 @@ type BusinessID string
 // WAMID is the ID of one message, given by WhatsApp.
 type WAMID string
 
-// Identity is what a contact is known by: a wa_id (digits) or a
-// business-scoped user ID.
+// MediaID names media that was uploaded or that a customer sent.
+type MediaID string
+
+// Identity is what a contact is known by: a wa_id (digits), a business-scoped
+// user ID, or a parent user ID.
 type Identity string
 
 func (id AppID) String() string         { return string(id) }
 func (id PhoneNumberID) String() string { return string(id) }
 func (id BusinessID) String() string    { return string(id) }
 func (id WAMID) String() string         { return string(id) }
+func (id MediaID) String() string       { return string(id) }
 func (id Identity) String() string      { return string(id) }
 
 var (
@@ -34,6 +39,11 @@ var (
 	digitsPattern  = regexp.MustCompile(`^[0-9]{5,15}$`)
 	versionPattern = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 )
+
+// IsParentID tells a parent user ID, which is shared by several businesses.
+func (id Identity) IsParentID() bool {
+	return id.IsUserID() && strings.HasPrefix(string(id)[len("XX."):], "ENT.")
+}
 
 // IsUserID tells a business-scoped user ID from a wa_id.
 func (id Identity) IsUserID() bool { return userIDPattern.MatchString(string(id)) }
@@ -65,4 +75,10 @@ func (s seed) newWAMID(direction string, number PhoneNumberID, contact Identity,
 		raw = binary.BigEndian.AppendUint64(raw, lot)
 	}
 	return WAMID("wamid." + base64.StdEncoding.EncodeToString(append(raw, 0)))
+}
+
+// objectID looks like Graph's IDs: 15 digits.
+func (s seed) objectID(parts ...string) string {
+	const lowest, span = 100_000_000_000_000, 900_000_000_000_000
+	return strconv.FormatUint(lowest+s.draw(append([]string{"object"}, parts...)...)%span, 10)
 }

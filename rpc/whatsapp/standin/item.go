@@ -23,7 +23,7 @@ type item struct {
 	key    string // names the item in every draw
 	lot    uint64 // drawn once: its place among others, and how they are grouped
 
-	contact []byte // of a message: the entry of the contacts array
+	contact []byte // of a message: the entry of the contacts array, or none
 	object  []byte // the message, the status, or the value of the change
 	field   string // of a change
 
@@ -64,10 +64,10 @@ func (g *Graph) newStatusItem(n *number, delivery Delivery, status Status, at ti
 	return it
 }
 
-func (g *Graph) newChangeItem(n *number, field, ordinal string, value json.RawMessage) *item {
-	it := g.newItem(ItemChange, n, "change/"+n.ID.String()+"/"+ordinal, Offer{Field: field})
+func (g *Graph) newChangeItem(n *number, name string, offer Offer, value json.RawMessage) *item {
+	it := g.newItem(ItemChange, n, "change/"+n.ID.String()+"/"+name, offer)
 	it.object = escapeObject(value)
-	it.field = field
+	it.field = offer.Field
 	return it
 }
 
@@ -95,23 +95,39 @@ func (g *Graph) forgedTwin(it *item, copyNo int) *item {
 
 func quoted(wamid WAMID) []byte { return appendString(nil, wamid.String()) }
 
+// appendContact writes the entry of the contacts array.
 func appendContact(dst []byte, customer Customer) []byte {
 	dst = append(dst, '{')
-	if customer.Name != "" {
-		dst = append(dst, `"profile":{`...)
-		dst = appendField(dst, "name", customer.Name)
+	if customer.Name != "" || customer.Username != "" {
+		dst = appendMembers(append(dst, `"profile":{`...), []member{
+			{"name", customer.Name}, {"username", customer.Username},
+		})
 		dst = append(dst, `},`...)
 	}
-	if customer.WAID != "" {
-		dst = appendField(dst, "wa_id", customer.WAID.String())
-	}
-	if customer.UserID != "" {
-		if customer.WAID != "" {
+	dst = appendMembers(dst, []member{
+		{"wa_id", customer.WAID.String()},
+		{"user_id", customer.UserID.String()},
+		{"parent_user_id", customer.ParentUserID.String()},
+	})
+	return append(dst, '}')
+}
+
+type member struct{ name, value string }
+
+// appendMembers writes those that are not empty.
+func appendMembers(dst []byte, members []member) []byte {
+	first := true
+	for _, m := range members {
+		if m.value == "" {
+			continue
+		}
+		if !first {
 			dst = append(dst, ',')
 		}
-		dst = appendField(dst, "user_id", customer.UserID.String())
+		first = false
+		dst = appendField(dst, m.name, m.value)
 	}
-	return append(dst, '}')
+	return dst
 }
 
 // escapeObject takes JSON that was checked to be valid.

@@ -17,10 +17,15 @@ type Receipt struct {
 
 // serveReceipt takes {"status": "read", "message_id": …}, with or without a
 // typing indicator.
-func (g *Graph) serveReceipt(w http.ResponseWriter, n *number, fields map[string]json.RawMessage) {
+func (g *Graph) serveReceipt(
+	w http.ResponseWriter, r *http.Request, n *number, fields map[string]json.RawMessage,
+) {
 	receipt, refusal := parseReceipt(fields)
 	if refusal != nil {
 		g.writeError(w, refusal)
+		return
+	}
+	if g.struck(w, r, g.faults.planCall(CallReceipt, n.ID, receipt.MessageID.String())) {
 		return
 	}
 	receipt.PhoneNumberID = n.ID

@@ -15,7 +15,11 @@ type send struct {
 	contact      Identity
 	kind         string
 	text         string // what a person would read of it, for Delivery.Body
-	replyTo      WAMID
+	interactive  string // which kind of interactive message
+	mediaKind    string // of the media that it carries, if any
+	mediaID      MediaID
+	template     *sentTemplate
+	replyTo      WAMID // also what a reaction is about
 	callbackData string
 	raw          json.RawMessage
 }
@@ -26,18 +30,29 @@ type Delivery struct {
 	WAMID         WAMID         `json:"wamid"`
 	PhoneNumberID PhoneNumberID `json:"phone_number_id"`
 	To            Identity      `json:"to"`
+	Aliases       []Identity    `json:"aliases,omitempty"` // all that the contact wrote under when they last did
 	Type          string        `json:"type"`
+	Interactive   string        `json:"interactive,omitempty"` // button, list, cta_url...
 	// Body is the text, or the text of an interactive message, or the caption.
 	Body string `json:"body,omitempty"`
 	// Content is the whole request body, byte for byte.
 	Content      json.RawMessage `json:"content"`
-	ReplyTo      WAMID           `json:"reply_to,omitempty"`
+	ReplyTo      WAMID           `json:"reply_to,omitempty"` // or what a reaction is about
 	CallbackData string          `json:"biz_opaque_callback_data,omitempty"`
-	AcceptedAt   time.Time       `json:"accepted_at"`
+	// MediaID and MediaHash (SHA-256, hex) are of media sent by ID; the hash is
+	// empty when the stand-in does not have it.
+	MediaID   MediaID `json:"media_id,omitempty"`
+	MediaHash string  `json:"media_hash,omitempty"`
+	// Template and its Language; Category is empty when templates are not checked.
+	Template   string           `json:"template,omitempty"`
+	Language   string           `json:"language,omitempty"`
+	Category   TemplateCategory `json:"category,omitempty"`
+	AcceptedAt time.Time        `json:"accepted_at"`
 	// ReplyLost: the caller saw its connection break instead of the answer.
 	ReplyLost bool `json:"reply_lost,omitempty"`
 	// FailCode: accepted, but no customer ever got it.
-	FailCode int `json:"fail_code,omitempty"`
+	FailCode    int    `json:"fail_code,omitempty"`
+	FailDetails string `json:"fail_details,omitempty"` // from a rule
 }
 
 // serveSend decides, accepts, makes the statuses due, and answers; what a
@@ -87,22 +102,35 @@ func (g *Graph) accept(n *number, s send, attempt int) (Delivery, answerPlan, *g
 		return Delivery{}, answerPlan{}, refusal
 	}
 	plan := g.faults.planAnswer(n.ID, s, attempt)
-	if plan.failCode == 0 && admitted.outsideWindow {
-		plan.failCode = codeOutsideWindow
+	if plan.failCode == 0 {
+		plan.failCode = admitted.failCode
 	}
-	delivery := g.log.accept(Delivery{
+	if plan.failCode == 0 && !g.media.suits(s.mediaID, s.mediaKind, now) {
+		plan.failCode = codeMediaUpload
+	}
+	delivery := Delivery{
 		WAMID:         g.seed.newWAMID("out", n.ID, s.contact, admitted.sends),
 		PhoneNumberID: n.ID,
 		To:            s.contact,
+		Aliases:       admitted.aliases,
 		Type:          s.kind,
+		Interactive:   s.interactive,
 		Body:          s.text,
 		Content:       s.raw,
 		ReplyTo:       s.replyTo,
 		CallbackData:  s.callbackData,
+		MediaID:       s.mediaID,
+		MediaHash:     g.media.hash(s.mediaID, now),
 		AcceptedAt:    now,
 		ReplyLost:     plan.lost,
 		FailCode:      plan.failCode,
-	})
+		FailDetails:   plan.failDetails,
+	}
+	if s.template != nil {
+		delivery.Template, delivery.Language = s.template.Name, s.template.Language.Code
+		delivery.Category = s.template.category
+	}
+	delivery = g.log.accept(delivery)
 	g.counters.accepted.Add(1)
 	if plan.lost {
 		g.counters.repliesLost.Add(1)

@@ -203,7 +203,7 @@ func TestLimits(t *testing.T) {
 		"reaction taken back":          {media("reaction", object{"message_id": "wamid.x"}), accepted},
 		"reaction to nothing":          {media("reaction", object{"emoji": "👍"}), 131008},
 		"template":                     {media("template", object{"name": "hi", "language": object{"code": "en"}}), accepted},
-		"template without language":    {media("template", object{"name": "hi"}), 131008},
+		"template without language":    {media("template", object{"name": "hi"}), 100},
 		"three buttons":                {buttonMessage(long(1024), object{"buttons": buttons("A", "B", "C")}), accepted},
 		"four buttons":                 {buttonMessage("Sure?", object{"buttons": buttons("A", "B", "C", "D")}), 131009},
 		"no buttons":                   {buttonMessage("Sure?", object{"buttons": []object{}}), 131009},
@@ -234,8 +234,40 @@ func TestLimits(t *testing.T) {
 		"row description over limit":   {row("description", long(73)), 131009},
 		"row id at limit":              {row("id", long(200)), accepted},
 		"row id over limit":            {row("id", long(201)), 131009},
-		"flow is not looked into":      {media("interactive", object{"type": "flow", "body": object{"text": "x"}, "action": object{}}), accepted},
+		"flow":                         {action("flow", object{"name": "flow", "parameters": object{"flow_id": "1"}}), accepted},
+		"flow without its name":        {action("flow", object{}), 131009},
+		"order details not looked at":  {action("order_details", object{}), accepted},
 		"unknown interactive":          {media("interactive", object{"type": "dance", "action": object{}}), 100},
+		"link button at limit":         {link(long(20), "https://x.test/"), accepted},
+		"link button over limit":       {link(long(21), "https://x.test/"), 131009},
+		"link button without text":     {link("", "https://x.test/"), 131009},
+		"link to a file":               {link("Open", "file:///etc/passwd"), 131009},
+		"link without parameters":      {action("cta_url", object{"name": "cta_url"}), 131008},
+		"link without its name":        {action("cta_url", object{"parameters": object{}}), 131009},
+		"image header":                 {headed("button", object{"type": "image", "image": object{"link": "https://x.test/i.png"}}), accepted},
+		"image header by two ways":     {headed("button", object{"type": "image", "image": object{"link": "https://x.test/i.png", "id": "1"}}), 100},
+		"image header without image":   {headed("button", object{"type": "image"}), 131009},
+		"header of another type":       {headed("button", object{"type": "audio"}), 131009},
+		"image header on a list":       {headed("list", object{"type": "image", "image": object{"id": "1"}}), 131009},
+		"product":                      {action("product", object{"catalog_id": "c", "product_retailer_id": "p"}), accepted},
+		"product of no catalog":        {action("product", object{"product_retailer_id": "p"}), 131008},
+		"products at limit":            {products(30), accepted},
+		"products over limit":          {products(31), 131009},
+		"catalog":                      {action("catalog_message", object{"name": "catalog_message"}), accepted},
+		"location request":             {action("location_request_message", object{"name": "send_location"}), accepted},
+		"contacts at limit":            {cards(257), accepted},
+		"contacts over limit":          {cards(258), 131009},
+		"preview url is no boolean":    {object{"text": object{"body": "hi", "preview_url": "yes"}}, 100},
+		"filename on an image":         {media("image", object{"id": "1", "filename": "i.png"}), 100},
+		"document with filename":       {media("document", object{"id": "1", "filename": "d.pdf"}), accepted},
+		"template with parameters":     {component("body", object{"type": "text", "text": "Ada"}), accepted},
+		"template with a header image": {component("header", object{"type": "image", "image": object{"id": "1"}}), accepted},
+		"template parameter empty":     {component("body", object{"type": "text", "text": ""}), 131008},
+		"template parameter untyped":   {component("body", object{"text": "Ada"}), 131008},
+		"template parameter with line": {component("body", object{"type": "text", "text": "a\nb"}), 100},
+		"template component unknown":   {component("tail", object{"type": "text", "text": "Ada"}), 100},
+		"template button untyped":      {component("button", object{"type": "payload", "payload": "p"}), 131008},
+		"to the number itself":         {object{"text": object{"body": "hi"}, "to": "+15550001"}, 131021},
 		"read receipt":                 {object{"status": "read", "message_id": "wamid.x"}, accepted},
 		"read receipt without message": {object{"status": "read"}, 100},
 		"read receipt of a number":     {object{"status": "read", "message_id": "17"}, 131009},
@@ -265,6 +297,50 @@ func TestLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+func action(kind string, content object) object {
+	return media("interactive", object{"type": kind, "body": object{"text": "x"}, "action": content})
+}
+
+func link(display, address string) object {
+	return action("cta_url", object{
+		"name": "cta_url", "parameters": object{"display_text": display, "url": address},
+	})
+}
+
+func headed(kind string, header object) object {
+	m := buttonMessage("Sure?", object{"buttons": buttons("Yes")})
+	if kind == "list" {
+		m = list("Pick", object{"rows": rows(1, 1)})
+	}
+	m["interactive"].(object)["header"] = header
+	return m
+}
+
+func products(n int) object {
+	var items []object
+	for i := range n {
+		items = append(items, object{"product_retailer_id": fmt.Sprint(i)})
+	}
+	m := action("product_list", object{"catalog_id": "c", "sections": []object{{"title": "A", "product_items": items}}})
+	m["interactive"].(object)["header"] = object{"type": "text", "text": "Ours"}
+	return m
+}
+
+func cards(n int) object {
+	var all []object
+	for range n {
+		all = append(all, object{"name": object{"formatted_name": "Ada"}})
+	}
+	return object{"type": "contacts", "contacts": all}
+}
+
+func component(kind string, parameters ...object) object {
+	return media("template", object{
+		"name": "hi", "language": object{"code": "en"},
+		"components": []object{{"type": kind, "parameters": parameters}},
+	})
 }
 
 func TestBodyThatIsNoJSON(t *testing.T) {
@@ -335,6 +411,23 @@ func TestObserverHearsOfMessageBeforeTheAnswer(t *testing.T) {
 		got := sendText(t, g, ada, "hi")
 		if len(heard) != 1 || heard[0].WAMID != got.ID || heard[0].Body != "hi" {
 			t.Errorf("OnMessage: got %+v, want one of %s", heard, got.ID)
+		}
+	})
+}
+
+func TestSendToAVariantOfTheNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{}
+		config := newConfig()
+		config.WAIDs = map[standin.Identity]standin.Identity{"5511987654321": "551187654321"}
+		g := start(t, config, r)
+		got := sendText(t, g, "5511987654321", "hi")
+		if !strings.Contains(got.body, `"input":"5511987654321","wa_id":"551187654321"`) {
+			t.Errorf("answer: got %s, want the number sent to and the wa_id", got.body)
+		}
+		settle(t, g)
+		if s := r.statuses(); len(s) != 3 || s[0].RecipientID != "551187654321" {
+			t.Errorf("statuses: got %+v, want three of the wa_id", s)
 		}
 	})
 }

@@ -1,10 +1,10 @@
 // Package standin is a stand-in for the part of Meta's Graph API that
 // WhatsApp numbers are served from. It takes sends, refuses what Meta refuses,
-// walks accepted sends through their statuses, lets customers write, and
-// offers all of it to a webhook as signed, batched, repeated and reordered
-// POSTs. Faults are injected by rule and drawn from a seed. What it accepted
-// and what it offered stands in a delivery log, so that a test can compare it
-// with what the receiver claims.
+// walks accepted sends through their statuses, keeps media, lists templates,
+// lets customers write whatever they can write, and offers all of it to a
+// webhook as signed, batched, repeated and reordered POSTs. Faults are injected
+// by rule and drawn from a seed. What it accepted and what it offered stands in
+// a delivery log, so that a test can compare it with what the receiver claims.
 //
 // It never talks to Meta, never imports the engine it is pointed at (a bug
 // shared with its subject would hide from both), never opens a listener, and
@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,10 +39,13 @@ type Graph struct {
 	numbers map[PhoneNumberID]*number // fixed by New
 	apps    map[AppID]*dispatcher     // fixed by New
 
-	contacts *contacts
-	faults   *faults
-	log      *deliveryLog
-	counters counters
+	contacts  *contacts
+	templates templates
+	media     *mediaStore
+	faults    *faults
+	log       *deliveryLog
+	counters  counters
+	base      atomic.Pointer[string] // where Handler is served, once known
 
 	// ctx ends every stall, webhook POST and wait. Close cancels it.
 	ctx       context.Context
@@ -54,6 +58,7 @@ type Graph struct {
 // number is one configured WhatsApp number with what the stand-in tracks of it.
 type number struct {
 	Number
+	self Identity // that it sends from, if its display number is one
 	app  *dispatcher
 	rate *rateLimit // nil when the number's rate is not limited
 }
@@ -76,6 +81,9 @@ func New(config Config) (*Graph, error) {
 	g.contacts = newContacts(config.ContactLimit)
 	g.faults = newFaults(g.seed)
 	g.log = newDeliveryLog(config.LogLimit)
+	g.media = newMediaStore(g.seed, config.MediaLimit)
+	g.templates.checked = config.Templates != nil
+	g.base.Store(&config.BaseURL)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 
 	client := g.webhookClient()
@@ -83,22 +91,36 @@ func New(config Config) (*Graph, error) {
 		g.apps[app.ID] = newDispatcher(g, app, client)
 	}
 	for _, n := range config.Numbers {
+		self, _ := ParseIdentity(n.DisplayPhoneNumber) // none, then nobody is it
 		g.numbers[n.ID] = &number{
 			Number: n,
+			self:   self,
 			app:    g.apps[n.App],
 			rate:   newNumberRate(config.NumberRate),
 		}
 	}
-	for _, rule := range config.Faults {
-		if _, err := g.AddFault(rule); err != nil {
-			g.cancel()
-			return nil, fmt.Errorf("configure the stand-in: %w", err)
-		}
+	if err := g.addConfigured(); err != nil {
+		g.cancel()
+		return nil, fmt.Errorf("configure the stand-in: %w", err)
 	}
 	for _, d := range g.apps {
 		g.running.Go(func() { d.run(g.ctx) })
 	}
 	return g, nil
+}
+
+func (g *Graph) addConfigured() error {
+	for _, template := range g.config.Templates {
+		if err := g.SetTemplate(template); err != nil {
+			return err
+		}
+	}
+	for _, rule := range g.config.Faults {
+		if _, err := g.AddFault(rule); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Seed is the seed in use: the configured one, or the one that New drew.
@@ -111,10 +133,19 @@ func (g *Graph) SetWebhookURL(app AppID, address string) error {
 	if !ok {
 		return ErrUnknownApp
 	}
-	if err := checkWebhookURL(address); err != nil {
+	if err := checkURL(address); err != nil {
 		return fmt.Errorf("%w: webhook URL: %w", ErrInvalid, err)
 	}
 	d.url.Store(&address)
+	return nil
+}
+
+// SetBaseURL says where Handler is served, as once a test's server has its port.
+func (g *Graph) SetBaseURL(address string) error {
+	if err := checkURL(address); err != nil {
+		return fmt.Errorf("%w: base URL: %w", ErrInvalid, err)
+	}
+	g.base.Store(&address)
 	return nil
 }
 

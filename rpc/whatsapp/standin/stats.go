@@ -32,6 +32,7 @@ type counters struct {
 	posts, unanswered, offered, acknowledged       atomic.Uint64
 	givenUp, forgedOffered, forgedAccepted         atomic.Uint64
 	answersUnread, answersCut, traces, changesMade atomic.Uint64
+	uploads, templateLists                         atomic.Uint64
 }
 
 // Stats reads the counters; they are not of one instant.

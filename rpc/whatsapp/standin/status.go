@@ -2,6 +2,7 @@ package standin
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -72,11 +73,7 @@ func (g *Graph) appendStatus(dst []byte, wamid WAMID, delivery Delivery, status 
 	dst = appendField(append(dst, '{'), "id", wamid.String())
 	dst = appendField(append(dst, ','), "status", status.String())
 	dst = appendField(append(dst, ','), "timestamp", unix)
-	recipient := "recipient_id"
-	if delivery.To.IsUserID() {
-		recipient = "recipient_user_id"
-	}
-	dst = appendField(append(dst, ','), recipient, delivery.To.String())
+	dst = appendRecipient(dst, delivery)
 	if g.config.Billing && (status == StatusSent || status == StatusDelivered) {
 		dst = g.appendBilling(dst, delivery, status)
 	}
@@ -86,7 +83,7 @@ func (g *Graph) appendStatus(dst []byte, wamid WAMID, delivery Delivery, status 
 			code = codeUndeliverable
 		}
 		dst = append(dst, `,"errors":[`...)
-		dst = appendStatusError(dst, code)
+		dst = appendStatusError(dst, code, delivery.FailDetails)
 		dst = append(dst, ']')
 	}
 	if delivery.CallbackData != "" {
@@ -95,16 +92,37 @@ func (g *Graph) appendStatus(dst []byte, wamid WAMID, delivery Delivery, status 
 	return append(dst, '}')
 }
 
-// codeUndeliverable is why a send fails that was configured to fail without a code.
-const codeUndeliverable = 131026
+// appendRecipient tells all that is known of the recipient: since 2026 the user
+// ID beside the wa_id.
+func appendRecipient(dst []byte, delivery Delivery) []byte {
+	identities := delivery.Aliases
+	if len(identities) == 0 {
+		identities = []Identity{delivery.To}
+	}
+	for _, identity := range identities {
+		name := "recipient_id"
+		switch {
+		case identity.IsParentID() && len(identities) > 1:
+			name = "recipient_parent_user_id"
+		case identity.IsUserID():
+			name = "recipient_user_id"
+		}
+		dst = appendField(append(dst, ','), name, identity.String())
+	}
+	return dst
+}
 
-func appendStatusError(dst []byte, code int) []byte {
+// appendStatusError: Meta's page "Error codes", under "Error response webhooks".
+func appendStatusError(dst []byte, code int, details string) []byte {
+	if details == "" {
+		details = detailsOf(code)
+	}
 	dst = append(dst, `{"code":`...)
 	dst = strconv.AppendInt(dst, int64(code), 10)
 	dst = appendField(append(dst, ','), "title", titleOf(code))
 	dst = appendField(append(dst, ','), "message", titleOf(code))
 	dst = append(dst, `,"error_data":{`...)
-	dst = appendField(dst, "details", titleOf(code)+".")
+	dst = appendField(dst, "details", details)
 	dst = append(dst, `},`...)
 	dst = appendField(dst, "href", "/documentation/business-messaging/whatsapp/support/error-codes")
 	return append(dst, '}')
@@ -119,7 +137,11 @@ func (g *Graph) appendBilling(dst []byte, delivery Delivery, status Status) []by
 		ends := delivery.AcceptedAt.Add(customerServiceTime).Unix()
 		dst = appendField(append(dst, ','), "expiration_timestamp", strconv.FormatInt(ends, 10))
 	}
-	dst = append(dst, `,"origin":{"type":"service"}},`...)
-	return append(dst, `"pricing":{"billable":false,"pricing_model":"PMP","category":"service",`+
-		`"type":"free_customer_service"}`...)
+	category, billable, kind := "service", "false", "free_customer_service"
+	if delivery.Category != "" {
+		category, billable, kind = strings.ToLower(string(delivery.Category)), "true", "regular"
+	}
+	dst = append(dst, `,"origin":{"type":"`+category+`"}},"pricing":{"billable":`+billable+
+		`,"pricing_model":"PMP","category":"`+category+`","type":"`+kind+`"}`...)
+	return dst
 }

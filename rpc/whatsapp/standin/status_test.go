@@ -217,3 +217,43 @@ func TestNumberRateCountsBothWays(t *testing.T) {
 		}
 	})
 }
+
+// TestStatusesTellAllThatIsKnownOfTheRecipient: a send by number comes back
+// with the user ID that the customer wrote under.
+func TestStatusesTellAllThatIsKnownOfTheRecipient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{}
+		g := start(t, newConfig(), r)
+		customer := standin.Customer{PhoneNumberID: first, WAID: ada, UserID: "DE.abc", ParentUserID: "DE.ENT.abc"}
+		if _, err := g.WriteText(t.Context(), customer, "hi", time.Time{}); err != nil {
+			t.Fatalf("WriteText: got %v, want no error", err)
+		}
+		sendText(t, g, ada, "hi")
+		settle(t, g)
+		statuses := r.statuses()
+		if len(statuses) != 3 {
+			t.Fatalf("statuses: got %d, want 3", len(statuses))
+		}
+		for _, s := range statuses {
+			if s.RecipientID != ada || s.RecipientUserID != "DE.abc" {
+				t.Errorf("status %s: got recipient %q and %q, want both identities", s.Status, s.RecipientID, s.RecipientUserID)
+			}
+		}
+	})
+}
+
+func TestPricingOfTemplates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{}
+		config := templateConfig()
+		config.Billing = true
+		config.Statuses = []standin.StatusStep{{Status: standin.StatusSent}}
+		g := start(t, config, r)
+		postSend(t, g, body(t, sent("offer", "en_US")))
+		settle(t, g)
+		pricing := r.statuses()[0].Pricing
+		if pricing["category"] != "marketing" || pricing["billable"] != true {
+			t.Errorf("pricing: got %v, want billable marketing", pricing)
+		}
+	})
+}

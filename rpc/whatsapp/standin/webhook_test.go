@@ -386,3 +386,34 @@ func TestOnAck(t *testing.T) {
 		}
 	})
 }
+
+// TestFullBatch: Meta puts up to 1,000 updates into one POST.
+func TestFullBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{}
+		config := newConfig()
+		config.Statuses = []standin.StatusStep{{Status: standin.StatusSent}}
+		config.Webhook.MaxBatch, config.Webhook.Gather, config.Webhook.Shuffle = 1000, time.Second, true
+		g := start(t, config, r)
+		customer := standin.Customer{PhoneNumberID: first, WAID: ada}
+		for i := range 250 {
+			write(t, g, ada, "hi")
+			sendText(t, g, ben, fmt.Sprint(i))
+			_, err := g.Echo(t.Context(), customer, standin.Message{Text: "hi"}, time.Time{})
+			if err := errors.Join(err, g.SetMarketing(t.Context(), customer, i%2 == 0, time.Time{})); err != nil {
+				t.Fatalf("change: got %v, want no error", err)
+			}
+		}
+		settle(t, g)
+		posts := r.all()
+		if len(posts) != 1 || !verifies(posts[0]) || !isASCII(posts[0].body) {
+			t.Fatalf("posts: got %d, want 1 that is signed and ASCII", len(posts))
+		}
+		if got := len(r.messages(t)) + len(r.statuses()); got != 500 {
+			t.Errorf("messages and statuses: got %d, want 500", got)
+		}
+		if got := bytes.Count(posts[0].body, []byte(`"field":"smb_message_echoes"`)); got != 250 {
+			t.Errorf("echoes: got %d, want 250", got)
+		}
+	})
+}

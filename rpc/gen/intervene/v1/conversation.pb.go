@@ -7,7 +7,6 @@
 package intervenev1
 
 import (
-	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -153,6 +152,9 @@ const (
 	PartyKind_PARTY_KIND_SUPERVISOR  PartyKind = 4
 	// The engine itself: timers, delivery statuses, policies.
 	PartyKind_PARTY_KIND_ENGINE PartyKind = 5
+	// Somebody of the business who wrote to the customer from elsewhere: a phone
+	// that shares the number.
+	PartyKind_PARTY_KIND_OUTSIDE PartyKind = 6
 )
 
 // Enum value maps for PartyKind.
@@ -164,6 +166,7 @@ var (
 		3: "PARTY_KIND_AGENT",
 		4: "PARTY_KIND_SUPERVISOR",
 		5: "PARTY_KIND_ENGINE",
+		6: "PARTY_KIND_OUTSIDE",
 	}
 	PartyKind_value = map[string]int32{
 		"PARTY_KIND_UNSPECIFIED": 0,
@@ -172,6 +175,7 @@ var (
 		"PARTY_KIND_AGENT":       3,
 		"PARTY_KIND_SUPERVISOR":  4,
 		"PARTY_KIND_ENGINE":      5,
+		"PARTY_KIND_OUTSIDE":     6,
 	}
 )
 
@@ -379,8 +383,172 @@ func (Delivery) EnumDescriptor() ([]byte, []int) {
 	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{4}
 }
 
+// MediaState is how far the file of a customer's message has come.
+type MediaState int32
+
+const (
+	MediaState_MEDIA_STATE_UNSPECIFIED MediaState = 0
+	// It is being downloaded from WhatsApp, or will be tried again.
+	MediaState_MEDIA_STATE_PENDING MediaState = 1
+	// It can be read at GET /v1/media/{message_id}.
+	MediaState_MEDIA_STATE_STORED MediaState = 2
+	// It is too large, or not what was announced, or could not be had.
+	MediaState_MEDIA_STATE_FAILED MediaState = 3
+	// WhatsApp kept it for 7 days, in which it could not be had.
+	MediaState_MEDIA_STATE_EXPIRED MediaState = 4
+)
+
+// Enum value maps for MediaState.
+var (
+	MediaState_name = map[int32]string{
+		0: "MEDIA_STATE_UNSPECIFIED",
+		1: "MEDIA_STATE_PENDING",
+		2: "MEDIA_STATE_STORED",
+		3: "MEDIA_STATE_FAILED",
+		4: "MEDIA_STATE_EXPIRED",
+	}
+	MediaState_value = map[string]int32{
+		"MEDIA_STATE_UNSPECIFIED": 0,
+		"MEDIA_STATE_PENDING":     1,
+		"MEDIA_STATE_STORED":      2,
+		"MEDIA_STATE_FAILED":      3,
+		"MEDIA_STATE_EXPIRED":     4,
+	}
+)
+
+func (x MediaState) Enum() *MediaState {
+	p := new(MediaState)
+	*p = x
+	return p
+}
+
+func (x MediaState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MediaState) Descriptor() protoreflect.EnumDescriptor {
+	return file_intervene_v1_conversation_proto_enumTypes[5].Descriptor()
+}
+
+func (MediaState) Type() protoreflect.EnumType {
+	return &file_intervene_v1_conversation_proto_enumTypes[5]
+}
+
+func (x MediaState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MediaState.Descriptor instead.
+func (MediaState) EnumDescriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{5}
+}
+
+// Consent is what a customer chose about marketing.
+type Consent int32
+
+const (
+	Consent_CONSENT_UNSPECIFIED Consent = 0
+	Consent_CONSENT_STOP        Consent = 1
+	Consent_CONSENT_RESUME      Consent = 2
+)
+
+// Enum value maps for Consent.
+var (
+	Consent_name = map[int32]string{
+		0: "CONSENT_UNSPECIFIED",
+		1: "CONSENT_STOP",
+		2: "CONSENT_RESUME",
+	}
+	Consent_value = map[string]int32{
+		"CONSENT_UNSPECIFIED": 0,
+		"CONSENT_STOP":        1,
+		"CONSENT_RESUME":      2,
+	}
+)
+
+func (x Consent) Enum() *Consent {
+	p := new(Consent)
+	*p = x
+	return p
+}
+
+func (x Consent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Consent) Descriptor() protoreflect.EnumDescriptor {
+	return file_intervene_v1_conversation_proto_enumTypes[6].Descriptor()
+}
+
+func (Consent) Type() protoreflect.EnumType {
+	return &file_intervene_v1_conversation_proto_enumTypes[6]
+}
+
+func (x Consent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Consent.Descriptor instead.
+func (Consent) EnumDescriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{6}
+}
+
+// AmendmentKind is what a customer did to a message.
+type AmendmentKind int32
+
+const (
+	AmendmentKind_AMENDMENT_KIND_UNSPECIFIED AmendmentKind = 0
+	AmendmentKind_AMENDMENT_KIND_REACTED     AmendmentKind = 1
+	AmendmentKind_AMENDMENT_KIND_EDITED      AmendmentKind = 2
+	AmendmentKind_AMENDMENT_KIND_REVOKED     AmendmentKind = 3
+)
+
+// Enum value maps for AmendmentKind.
+var (
+	AmendmentKind_name = map[int32]string{
+		0: "AMENDMENT_KIND_UNSPECIFIED",
+		1: "AMENDMENT_KIND_REACTED",
+		2: "AMENDMENT_KIND_EDITED",
+		3: "AMENDMENT_KIND_REVOKED",
+	}
+	AmendmentKind_value = map[string]int32{
+		"AMENDMENT_KIND_UNSPECIFIED": 0,
+		"AMENDMENT_KIND_REACTED":     1,
+		"AMENDMENT_KIND_EDITED":      2,
+		"AMENDMENT_KIND_REVOKED":     3,
+	}
+)
+
+func (x AmendmentKind) Enum() *AmendmentKind {
+	p := new(AmendmentKind)
+	*p = x
+	return p
+}
+
+func (x AmendmentKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AmendmentKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_intervene_v1_conversation_proto_enumTypes[7].Descriptor()
+}
+
+func (AmendmentKind) Type() protoreflect.EnumType {
+	return &file_intervene_v1_conversation_proto_enumTypes[7]
+}
+
+func (x AmendmentKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AmendmentKind.Descriptor instead.
+func (AmendmentKind) EnumDescriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{7}
+}
+
 // Party is who did something. The id is that of the token for agents,
-// supervisors and bots, and empty for the customer and the engine.
+// supervisors and bots, and empty for the customer, the engine and whoever
+// wrote from elsewhere.
 type Party struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          PartyKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=intervene.v1.PartyKind" json:"kind,omitempty"`
@@ -530,9 +698,17 @@ type Card struct {
 	Cause Cause `protobuf:"varint,15,opt,name=cause,proto3,enum=intervene.v1.Cause" json:"cause,omitempty"`
 	// Since when it stands on its column with its holder; INTERVENED is ordered
 	// by it, REQUESTING by requested_at, the others by last_activity_at.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=since,proto3" json:"since,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Since *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=since,proto3" json:"since,omitempty"`
+	// The customer wants no marketing: no template of that category is sent.
+	OptedOut bool `protobuf:"varint,17,opt,name=opted_out,json=optedOut,proto3" json:"opted_out,omitempty"`
+	// Until then the bot is silent, because somebody of the business wrote from
+	// elsewhere; it may have passed.
+	MutedUntil *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=muted_until,json=mutedUntil,proto3" json:"muted_until,omitempty"`
+	// Conversations that may be with the same person, oldest first, at most 8:
+	// a message named identities of both. Nothing is merged.
+	LinkedConversationIds []string `protobuf:"bytes,19,rep,name=linked_conversation_ids,json=linkedConversationIds,proto3" json:"linked_conversation_ids,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *Card) Reset() {
@@ -677,258 +853,25 @@ func (x *Card) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
-// Content is what a message says.
-type Content struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to Kind:
-	//
-	//	*Content_Text
-	//	*Content_ButtonReply
-	//	*Content_Unsupported
-	Kind          isContent_Kind `protobuf_oneof:"kind"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Content) Reset() {
-	*x = Content{}
-	mi := &file_intervene_v1_conversation_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Content) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Content) ProtoMessage() {}
-
-func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_conversation_proto_msgTypes[3]
+func (x *Card) GetOptedOut() bool {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
+		return x.OptedOut
 	}
-	return mi.MessageOf(x)
+	return false
 }
 
-// Deprecated: Use Content.ProtoReflect.Descriptor instead.
-func (*Content) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Content) GetKind() isContent_Kind {
+func (x *Card) GetMutedUntil() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Kind
+		return x.MutedUntil
 	}
 	return nil
 }
 
-func (x *Content) GetText() *Text {
+func (x *Card) GetLinkedConversationIds() []string {
 	if x != nil {
-		if x, ok := x.Kind.(*Content_Text); ok {
-			return x.Text
-		}
+		return x.LinkedConversationIds
 	}
 	return nil
-}
-
-func (x *Content) GetButtonReply() *ButtonReply {
-	if x != nil {
-		if x, ok := x.Kind.(*Content_ButtonReply); ok {
-			return x.ButtonReply
-		}
-	}
-	return nil
-}
-
-func (x *Content) GetUnsupported() *Unsupported {
-	if x != nil {
-		if x, ok := x.Kind.(*Content_Unsupported); ok {
-			return x.Unsupported
-		}
-	}
-	return nil
-}
-
-type isContent_Kind interface {
-	isContent_Kind()
-}
-
-type Content_Text struct {
-	Text *Text `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
-}
-
-type Content_ButtonReply struct {
-	ButtonReply *ButtonReply `protobuf:"bytes,2,opt,name=button_reply,json=buttonReply,proto3,oneof"`
-}
-
-type Content_Unsupported struct {
-	Unsupported *Unsupported `protobuf:"bytes,3,opt,name=unsupported,proto3,oneof"`
-}
-
-func (*Content_Text) isContent_Kind() {}
-
-func (*Content_ButtonReply) isContent_Kind() {}
-
-func (*Content_Unsupported) isContent_Kind() {}
-
-type Text struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 4,096 characters, WhatsApp's limit.
-	Body          string `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Text) Reset() {
-	*x = Text{}
-	mi := &file_intervene_v1_conversation_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Text) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Text) ProtoMessage() {}
-
-func (x *Text) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_conversation_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Text.ProtoReflect.Descriptor instead.
-func (*Text) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *Text) GetBody() string {
-	if x != nil {
-		return x.Body
-	}
-	return ""
-}
-
-// ButtonReply is the customer's press on a button or a row of a list.
-type ButtonReply struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The payload that the sender of the button chose.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// What the customer saw.
-	Title         string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ButtonReply) Reset() {
-	*x = ButtonReply{}
-	mi := &file_intervene_v1_conversation_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ButtonReply) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ButtonReply) ProtoMessage() {}
-
-func (x *ButtonReply) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_conversation_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ButtonReply.ProtoReflect.Descriptor instead.
-func (*ButtonReply) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *ButtonReply) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *ButtonReply) GetTitle() string {
-	if x != nil {
-		return x.Title
-	}
-	return ""
-}
-
-// Unsupported keeps a message of a type that this version does not know.
-type Unsupported struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// WhatsApp's name of the type.
-	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	// The message as it came.
-	RawJson       string `protobuf:"bytes,2,opt,name=raw_json,json=rawJson,proto3" json:"raw_json,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Unsupported) Reset() {
-	*x = Unsupported{}
-	mi := &file_intervene_v1_conversation_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Unsupported) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Unsupported) ProtoMessage() {}
-
-func (x *Unsupported) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_conversation_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Unsupported.ProtoReflect.Descriptor instead.
-func (*Unsupported) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *Unsupported) GetType() string {
-	if x != nil {
-		return x.Type
-	}
-	return ""
-}
-
-func (x *Unsupported) GetRawJson() string {
-	if x != nil {
-		return x.RawJson
-	}
-	return ""
 }
 
 // Message is one message of a conversation, from either side.
@@ -937,23 +880,46 @@ type Message struct {
 	MessageId      string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
 	ConversationId string                 `protobuf:"bytes,2,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
 	// The version of the event that brought it; orders messages.
-	Version uint64   `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
-	Author  *Party   `protobuf:"bytes,4,opt,name=author,proto3" json:"author,omitempty"`
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Author  *Party `protobuf:"bytes,4,opt,name=author,proto3" json:"author,omitempty"`
+	// As it was first said; absent when the customer took the message back.
 	Content *Content `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
-	// WhatsApp's timestamp, whole seconds; set for the customer's messages.
+	// WhatsApp's timestamp, whole seconds; set for what came from WhatsApp.
 	SentAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
 	// When the journal took it.
 	At       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
 	Delivery Delivery               `protobuf:"varint,8,opt,name=delivery,proto3,enum=intervene.v1.Delivery" json:"delivery,omitempty"`
 	// WhatsApp's code; set when delivery is FAILED or REJECTED.
-	ErrorCode     int32 `protobuf:"varint,9,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	ErrorCode int32 `protobuf:"varint,9,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	// What WhatsApp says of the error, for people.
+	ErrorDetail string `protobuf:"bytes,10,opt,name=error_detail,json=errorDetail,proto3" json:"error_detail,omitempty"`
+	// The message of this conversation that this one answers or, being a reaction,
+	// reacts to. Empty when there is none, and when it is not known here.
+	ReplyToMessageId string `protobuf:"bytes,11,opt,name=reply_to_message_id,json=replyToMessageId,proto3" json:"reply_to_message_id,omitempty"`
+	// The customer's emoji on this message; empty: none.
+	Reaction string `protobuf:"bytes,12,opt,name=reaction,proto3" json:"reaction,omitempty"`
+	// What the customer made of the content since; absent: nothing.
+	Edit *Edit `protobuf:"bytes,13,opt,name=edit,proto3" json:"edit,omitempty"`
+	// When the customer took it back, by WhatsApp's clock; absent: they did not.
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	// How far the file has come that the customer sent; absent when there is none.
+	Media *MediaStatus `protobuf:"bytes,15,opt,name=media,proto3" json:"media,omitempty"`
+	// It was attempted again although an attempt before may have reached the
+	// customer: they may have it twice.
+	Repeated bool `protobuf:"varint,16,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	// The message by which ResendMessage repeated this one; empty: none.
+	ResentAsMessageId string `protobuf:"bytes,17,opt,name=resent_as_message_id,json=resentAsMessageId,proto3" json:"resent_as_message_id,omitempty"`
+	// The message that this one repeats; empty: none.
+	ResendOfMessageId string `protobuf:"bytes,18,opt,name=resend_of_message_id,json=resendOfMessageId,proto3" json:"resend_of_message_id,omitempty"`
+	// What the customer's message refers to, besides another message.
+	Context       *Context `protobuf:"bytes,19,opt,name=context,proto3" json:"context,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_intervene_v1_conversation_proto_msgTypes[7]
+	mi := &file_intervene_v1_conversation_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +931,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_conversation_proto_msgTypes[7]
+	mi := &file_intervene_v1_conversation_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +944,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{7}
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Message) GetMessageId() string {
@@ -1044,9 +1010,357 @@ func (x *Message) GetErrorCode() int32 {
 	return 0
 }
 
+func (x *Message) GetErrorDetail() string {
+	if x != nil {
+		return x.ErrorDetail
+	}
+	return ""
+}
+
+func (x *Message) GetReplyToMessageId() string {
+	if x != nil {
+		return x.ReplyToMessageId
+	}
+	return ""
+}
+
+func (x *Message) GetReaction() string {
+	if x != nil {
+		return x.Reaction
+	}
+	return ""
+}
+
+func (x *Message) GetEdit() *Edit {
+	if x != nil {
+		return x.Edit
+	}
+	return nil
+}
+
+func (x *Message) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
+func (x *Message) GetMedia() *MediaStatus {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+func (x *Message) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
+}
+
+func (x *Message) GetResentAsMessageId() string {
+	if x != nil {
+		return x.ResentAsMessageId
+	}
+	return ""
+}
+
+func (x *Message) GetResendOfMessageId() string {
+	if x != nil {
+		return x.ResendOfMessageId
+	}
+	return ""
+}
+
+func (x *Message) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+// Edit is the newest that the customer made of a message.
+type Edit struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Content *Content               `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// By WhatsApp's clock.
+	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edit) Reset() {
+	*x = Edit{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edit) ProtoMessage() {}
+
+func (x *Edit) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edit.ProtoReflect.Descriptor instead.
+func (*Edit) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Edit) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *Edit) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// MediaStatus is what is known of a customer's file.
+type MediaStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	State MediaState             `protobuf:"varint,1,opt,name=state,proto3,enum=intervene.v1.MediaState" json:"state,omitempty"`
+	// Its size, once it is STORED.
+	Bytes         int64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaStatus) Reset() {
+	*x = MediaStatus{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaStatus) ProtoMessage() {}
+
+func (x *MediaStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaStatus.ProtoReflect.Descriptor instead.
+func (*MediaStatus) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MediaStatus) GetState() MediaState {
+	if x != nil {
+		return x.State
+	}
+	return MediaState_MEDIA_STATE_UNSPECIFIED
+}
+
+func (x *MediaStatus) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// Context is what a message of the customer refers to, besides another message.
+type Context struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Forwarded bool                   `protobuf:"varint,1,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
+	// Through more than five chats.
+	ForwardedOften bool `protobuf:"varint,2,opt,name=forwarded_often,json=forwardedOften,proto3" json:"forwarded_often,omitempty"`
+	// The thing of a catalogue that they ask about.
+	Product *Product `protobuf:"bytes,3,opt,name=product,proto3" json:"product,omitempty"`
+	// The ad or post that led them here.
+	Referral      *Referral `protobuf:"bytes,4,opt,name=referral,proto3" json:"referral,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Context) Reset() {
+	*x = Context{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Context) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Context) ProtoMessage() {}
+
+func (x *Context) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Context.ProtoReflect.Descriptor instead.
+func (*Context) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Context) GetForwarded() bool {
+	if x != nil {
+		return x.Forwarded
+	}
+	return false
+}
+
+func (x *Context) GetForwardedOften() bool {
+	if x != nil {
+		return x.ForwardedOften
+	}
+	return false
+}
+
+func (x *Context) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *Context) GetReferral() *Referral {
+	if x != nil {
+		return x.Referral
+	}
+	return nil
+}
+
+// Referral is a click-to-WhatsApp ad or a post.
+type Referral struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	SourceUrl string                 `protobuf:"bytes,1,opt,name=source_url,json=sourceUrl,proto3" json:"source_url,omitempty"`
+	SourceId  string                 `protobuf:"bytes,2,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
+	// As WhatsApp has it: ad or post.
+	SourceType string `protobuf:"bytes,3,opt,name=source_type,json=sourceType,proto3" json:"source_type,omitempty"`
+	Headline   string `protobuf:"bytes,4,opt,name=headline,proto3" json:"headline,omitempty"`
+	Body       string `protobuf:"bytes,5,opt,name=body,proto3" json:"body,omitempty"`
+	// As WhatsApp has it: image or video.
+	MediaType string `protobuf:"bytes,6,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// Meta's id of the click.
+	ClickId       string `protobuf:"bytes,7,opt,name=click_id,json=clickId,proto3" json:"click_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Referral) Reset() {
+	*x = Referral{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Referral) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Referral) ProtoMessage() {}
+
+func (x *Referral) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Referral.ProtoReflect.Descriptor instead.
+func (*Referral) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Referral) GetSourceUrl() string {
+	if x != nil {
+		return x.SourceUrl
+	}
+	return ""
+}
+
+func (x *Referral) GetSourceId() string {
+	if x != nil {
+		return x.SourceId
+	}
+	return ""
+}
+
+func (x *Referral) GetSourceType() string {
+	if x != nil {
+		return x.SourceType
+	}
+	return ""
+}
+
+func (x *Referral) GetHeadline() string {
+	if x != nil {
+		return x.Headline
+	}
+	return ""
+}
+
+func (x *Referral) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *Referral) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *Referral) GetClickId() string {
+	if x != nil {
+		return x.ClickId
+	}
+	return ""
+}
+
 // ConversationEvent is one entry of a conversation's history. Versions are
-// contiguous from 1: an event that this client need not understand comes as
-// Other, so that a gap always means a loss.
+// contiguous: an event that this client need not understand comes as Other, so
+// that a gap always means a loss. They begin with 1, or, once older ones are gone
+// because their time of retention is over, with a later one. A message stands
+// here as it came; what became of it since follows in events of its own.
 type ConversationEvent struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Version uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
@@ -1061,6 +1375,13 @@ type ConversationEvent struct {
 	//	*ConversationEvent_TagsChange
 	//	*ConversationEvent_ReadMark
 	//	*ConversationEvent_Other
+	//	*ConversationEvent_Amendment
+	//	*ConversationEvent_ContactChange
+	//	*ConversationEvent_ContactLink
+	//	*ConversationEvent_ConsentChange
+	//	*ConversationEvent_MediaChange
+	//	*ConversationEvent_Trim
+	//	*ConversationEvent_Erasure
 	Kind          isConversationEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1187,6 +1508,69 @@ func (x *ConversationEvent) GetOther() *Other {
 	return nil
 }
 
+func (x *ConversationEvent) GetAmendment() *Amendment {
+	if x != nil {
+		if x, ok := x.Kind.(*ConversationEvent_Amendment); ok {
+			return x.Amendment
+		}
+	}
+	return nil
+}
+
+func (x *ConversationEvent) GetContactChange() *ContactChange {
+	if x != nil {
+		if x, ok := x.Kind.(*ConversationEvent_ContactChange); ok {
+			return x.ContactChange
+		}
+	}
+	return nil
+}
+
+func (x *ConversationEvent) GetContactLink() *ContactLink {
+	if x != nil {
+		if x, ok := x.Kind.(*ConversationEvent_ContactLink); ok {
+			return x.ContactLink
+		}
+	}
+	return nil
+}
+
+func (x *ConversationEvent) GetConsentChange() *ConsentChange {
+	if x != nil {
+		if x, ok := x.Kind.(*ConversationEvent_ConsentChange); ok {
+			return x.ConsentChange
+		}
+	}
+	return nil
+}
+
+func (x *ConversationEvent) GetMediaChange() *MediaChange {
+	if x != nil {
+		if x, ok := x.Kind.(*ConversationEvent_MediaChange); ok {
+			return x.MediaChange
+		}
+	}
+	return nil
+}
+
+func (x *ConversationEvent) GetTrim() *Trim {
+	if x != nil {
+		if x, ok := x.Kind.(*ConversationEvent_Trim); ok {
+			return x.Trim
+		}
+	}
+	return nil
+}
+
+func (x *ConversationEvent) GetErasure() *Erasure {
+	if x != nil {
+		if x, ok := x.Kind.(*ConversationEvent_Erasure); ok {
+			return x.Erasure
+		}
+	}
+	return nil
+}
+
 type isConversationEvent_Kind interface {
 	isConversationEvent_Kind()
 }
@@ -1219,6 +1603,34 @@ type ConversationEvent_Other struct {
 	Other *Other `protobuf:"bytes,10,opt,name=other,proto3,oneof"`
 }
 
+type ConversationEvent_Amendment struct {
+	Amendment *Amendment `protobuf:"bytes,11,opt,name=amendment,proto3,oneof"`
+}
+
+type ConversationEvent_ContactChange struct {
+	ContactChange *ContactChange `protobuf:"bytes,12,opt,name=contact_change,json=contactChange,proto3,oneof"`
+}
+
+type ConversationEvent_ContactLink struct {
+	ContactLink *ContactLink `protobuf:"bytes,13,opt,name=contact_link,json=contactLink,proto3,oneof"`
+}
+
+type ConversationEvent_ConsentChange struct {
+	ConsentChange *ConsentChange `protobuf:"bytes,14,opt,name=consent_change,json=consentChange,proto3,oneof"`
+}
+
+type ConversationEvent_MediaChange struct {
+	MediaChange *MediaChange `protobuf:"bytes,15,opt,name=media_change,json=mediaChange,proto3,oneof"`
+}
+
+type ConversationEvent_Trim struct {
+	Trim *Trim `protobuf:"bytes,16,opt,name=trim,proto3,oneof"`
+}
+
+type ConversationEvent_Erasure struct {
+	Erasure *Erasure `protobuf:"bytes,17,opt,name=erasure,proto3,oneof"`
+}
+
 func (*ConversationEvent_Message) isConversationEvent_Kind() {}
 
 func (*ConversationEvent_DeliveryChange) isConversationEvent_Kind() {}
@@ -1233,13 +1645,31 @@ func (*ConversationEvent_ReadMark) isConversationEvent_Kind() {}
 
 func (*ConversationEvent_Other) isConversationEvent_Kind() {}
 
+func (*ConversationEvent_Amendment) isConversationEvent_Kind() {}
+
+func (*ConversationEvent_ContactChange) isConversationEvent_Kind() {}
+
+func (*ConversationEvent_ContactLink) isConversationEvent_Kind() {}
+
+func (*ConversationEvent_ConsentChange) isConversationEvent_Kind() {}
+
+func (*ConversationEvent_MediaChange) isConversationEvent_Kind() {}
+
+func (*ConversationEvent_Trim) isConversationEvent_Kind() {}
+
+func (*ConversationEvent_Erasure) isConversationEvent_Kind() {}
+
 // DeliveryChange moves the delivery of one earlier message.
 type DeliveryChange struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	MessageId string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
 	Delivery  Delivery               `protobuf:"varint,2,opt,name=delivery,proto3,enum=intervene.v1.Delivery" json:"delivery,omitempty"`
 	// WhatsApp's code; set when delivery is FAILED or REJECTED.
-	ErrorCode     int32 `protobuf:"varint,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	ErrorCode int32 `protobuf:"varint,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	// What WhatsApp says of the error, for people.
+	ErrorDetail string `protobuf:"bytes,4,opt,name=error_detail,json=errorDetail,proto3" json:"error_detail,omitempty"`
+	// The customer may have the message twice; see Message.repeated.
+	Repeated      bool `protobuf:"varint,5,opt,name=repeated,proto3" json:"repeated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1293,6 +1723,20 @@ func (x *DeliveryChange) GetErrorCode() int32 {
 		return x.ErrorCode
 	}
 	return 0
+}
+
+func (x *DeliveryChange) GetErrorDetail() string {
+	if x != nil {
+		return x.ErrorDetail
+	}
+	return ""
+}
+
+func (x *DeliveryChange) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
 }
 
 // HandOver says that the conversation changed column or holder. The Card that
@@ -1531,18 +1975,372 @@ func (*Other) Descriptor() ([]byte, []int) {
 	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{14}
 }
 
+// Amendment is what the customer did to a message.
+type Amendment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message. Empty when it is not known here, or not yet: it then carries
+	// the amendment when it comes.
+	MessageId string        `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Kind      AmendmentKind `protobuf:"varint,2,opt,name=kind,proto3,enum=intervene.v1.AmendmentKind" json:"kind,omitempty"`
+	// With REACTED: the emoji, empty when the reaction was taken back.
+	Reaction string `protobuf:"bytes,3,opt,name=reaction,proto3" json:"reaction,omitempty"`
+	// With EDITED: what the message says now.
+	Content *Content `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
+	// By WhatsApp's clock.
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Amendment) Reset() {
+	*x = Amendment{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Amendment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Amendment) ProtoMessage() {}
+
+func (x *Amendment) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Amendment.ProtoReflect.Descriptor instead.
+func (*Amendment) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Amendment) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *Amendment) GetKind() AmendmentKind {
+	if x != nil {
+		return x.Kind
+	}
+	return AmendmentKind_AMENDMENT_KIND_UNSPECIFIED
+}
+
+func (x *Amendment) GetReaction() string {
+	if x != nil {
+		return x.Reaction
+	}
+	return ""
+}
+
+func (x *Amendment) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *Amendment) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// ContactChange says how the customer is known from here on.
+type ContactChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contact       *Contact               `protobuf:"bytes,1,opt,name=contact,proto3" json:"contact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactChange) Reset() {
+	*x = ContactChange{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactChange) ProtoMessage() {}
+
+func (x *ContactChange) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactChange.ProtoReflect.Descriptor instead.
+func (*ContactChange) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ContactChange) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+// ContactLink says that another conversation may be with the same person: a
+// message named identities of both.
+type ContactLink struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ConversationId string                 `protobuf:"bytes,1,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ContactLink) Reset() {
+	*x = ContactLink{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactLink) ProtoMessage() {}
+
+func (x *ContactLink) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactLink.ProtoReflect.Descriptor instead.
+func (*ContactLink) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ContactLink) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+// ConsentChange is what the customer chose about marketing.
+type ConsentChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Consent       Consent                `protobuf:"varint,1,opt,name=consent,proto3,enum=intervene.v1.Consent" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentChange) Reset() {
+	*x = ConsentChange{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentChange) ProtoMessage() {}
+
+func (x *ConsentChange) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentChange.ProtoReflect.Descriptor instead.
+func (*ConsentChange) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ConsentChange) GetConsent() Consent {
+	if x != nil {
+		return x.Consent
+	}
+	return Consent_CONSENT_UNSPECIFIED
+}
+
+// MediaChange says how far the file of an earlier message has come.
+type MediaChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MessageId     string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Media         *MediaStatus           `protobuf:"bytes,2,opt,name=media,proto3" json:"media,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaChange) Reset() {
+	*x = MediaChange{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaChange) ProtoMessage() {}
+
+func (x *MediaChange) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaChange.ProtoReflect.Descriptor instead.
+func (*MediaChange) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *MediaChange) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *MediaChange) GetMedia() *MediaStatus {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+// Trim says that what was before oldest_version is gone: its time of retention
+// is over.
+type Trim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OldestVersion uint64                 `protobuf:"varint,1,opt,name=oldest_version,json=oldestVersion,proto3" json:"oldest_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trim) Reset() {
+	*x = Trim{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trim) ProtoMessage() {}
+
+func (x *Trim) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trim.ProtoReflect.Descriptor instead.
+func (*Trim) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Trim) GetOldestVersion() uint64 {
+	if x != nil {
+		return x.OldestVersion
+	}
+	return 0
+}
+
+// Erasure says that everything else of the conversation is gone for ever.
+type Erasure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erasure) Reset() {
+	*x = Erasure{}
+	mi := &file_intervene_v1_conversation_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erasure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erasure) ProtoMessage() {}
+
+func (x *Erasure) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_conversation_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
+func (*Erasure) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_conversation_proto_rawDescGZIP(), []int{21}
+}
+
 var File_intervene_v1_conversation_proto protoreflect.FileDescriptor
 
 const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fintervene/v1/conversation.proto\x12\fintervene.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"D\n" +
+	"\x1fintervene/v1/conversation.proto\x12\fintervene.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aintervene/v1/content.proto\"D\n" +
 	"\x05Party\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.intervene.v1.PartyKindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"C\n" +
 	"\aContact\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05phone\x18\x03 \x01(\tR\x05phone\"\xa7\x05\n" +
+	"\x05phone\x18\x03 \x01(\tR\x05phone\"\xb9\x06\n" +
 	"\x04Card\x12'\n" +
 	"\x0fconversation_id\x18\x01 \x01(\tR\x0econversationId\x12,\n" +
 	"\x06column\x18\x02 \x01(\x0e2\x14.intervene.v1.ColumnR\x06column\x12\x14\n" +
@@ -1561,21 +2359,11 @@ const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"channel_id\x18\r \x01(\tR\tchannelId\x12%\n" +
 	"\x0erequest_reason\x18\x0e \x01(\tR\rrequestReason\x12)\n" +
 	"\x05cause\x18\x0f \x01(\x0e2\x13.intervene.v1.CauseR\x05cause\x120\n" +
-	"\x05since\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xba\x01\n" +
-	"\aContent\x12(\n" +
-	"\x04text\x18\x01 \x01(\v2\x12.intervene.v1.TextH\x00R\x04text\x12>\n" +
-	"\fbutton_reply\x18\x02 \x01(\v2\x19.intervene.v1.ButtonReplyH\x00R\vbuttonReply\x12=\n" +
-	"\vunsupported\x18\x03 \x01(\v2\x19.intervene.v1.UnsupportedH\x00R\vunsupportedB\x06\n" +
-	"\x04kind\"&\n" +
-	"\x04Text\x12\x1e\n" +
-	"\x04body\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80 R\x04body\"3\n" +
-	"\vButtonReply\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\"<\n" +
-	"\vUnsupported\x12\x12\n" +
-	"\x04type\x18\x01 \x01(\tR\x04type\x12\x19\n" +
-	"\braw_json\x18\x02 \x01(\tR\arawJson\"\x89\x03\n" +
+	"\x05since\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n" +
+	"\topted_out\x18\x11 \x01(\bR\boptedOut\x12;\n" +
+	"\vmuted_until\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"mutedUntil\x126\n" +
+	"\x17linked_conversation_ids\x18\x13 \x03(\tR\x15linkedConversationIds\"\xae\x06\n" +
 	"\aMessage\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x12'\n" +
@@ -1587,8 +2375,41 @@ const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x122\n" +
 	"\bdelivery\x18\b \x01(\x0e2\x16.intervene.v1.DeliveryR\bdelivery\x12\x1d\n" +
 	"\n" +
-	"error_code\x18\t \x01(\x05R\terrorCodeJ\x04\b\n" +
-	"\x10\vJ\x04\b\v\x10\f\"\x84\x04\n" +
+	"error_code\x18\t \x01(\x05R\terrorCode\x12!\n" +
+	"\ferror_detail\x18\n" +
+	" \x01(\tR\verrorDetail\x12-\n" +
+	"\x13reply_to_message_id\x18\v \x01(\tR\x10replyToMessageId\x12\x1a\n" +
+	"\breaction\x18\f \x01(\tR\breaction\x12&\n" +
+	"\x04edit\x18\r \x01(\v2\x12.intervene.v1.EditR\x04edit\x129\n" +
+	"\n" +
+	"revoked_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12/\n" +
+	"\x05media\x18\x0f \x01(\v2\x19.intervene.v1.MediaStatusR\x05media\x12\x1a\n" +
+	"\brepeated\x18\x10 \x01(\bR\brepeated\x12/\n" +
+	"\x14resent_as_message_id\x18\x11 \x01(\tR\x11resentAsMessageId\x12/\n" +
+	"\x14resend_of_message_id\x18\x12 \x01(\tR\x11resendOfMessageId\x12/\n" +
+	"\acontext\x18\x13 \x01(\v2\x15.intervene.v1.ContextR\acontext\"c\n" +
+	"\x04Edit\x12/\n" +
+	"\acontent\x18\x01 \x01(\v2\x15.intervene.v1.ContentR\acontent\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"S\n" +
+	"\vMediaStatus\x12.\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x18.intervene.v1.MediaStateR\x05state\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\"\xb5\x01\n" +
+	"\aContext\x12\x1c\n" +
+	"\tforwarded\x18\x01 \x01(\bR\tforwarded\x12'\n" +
+	"\x0fforwarded_often\x18\x02 \x01(\bR\x0eforwardedOften\x12/\n" +
+	"\aproduct\x18\x03 \x01(\v2\x15.intervene.v1.ProductR\aproduct\x122\n" +
+	"\breferral\x18\x04 \x01(\v2\x16.intervene.v1.ReferralR\breferral\"\xd1\x01\n" +
+	"\bReferral\x12\x1d\n" +
+	"\n" +
+	"source_url\x18\x01 \x01(\tR\tsourceUrl\x12\x1b\n" +
+	"\tsource_id\x18\x02 \x01(\tR\bsourceId\x12\x1f\n" +
+	"\vsource_type\x18\x03 \x01(\tR\n" +
+	"sourceType\x12\x1a\n" +
+	"\bheadline\x18\x04 \x01(\tR\bheadline\x12\x12\n" +
+	"\x04body\x18\x05 \x01(\tR\x04body\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x06 \x01(\tR\tmediaType\x12\x19\n" +
+	"\bclick_id\x18\a \x01(\tR\aclickId\"\xa6\a\n" +
 	"\x11ConversationEvent\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12#\n" +
@@ -1601,14 +2422,23 @@ const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"tagsChange\x125\n" +
 	"\tread_mark\x18\t \x01(\v2\x16.intervene.v1.ReadMarkH\x00R\breadMark\x12+\n" +
 	"\x05other\x18\n" +
-	" \x01(\v2\x13.intervene.v1.OtherH\x00R\x05otherB\x06\n" +
-	"\x04kind\"\x82\x01\n" +
+	" \x01(\v2\x13.intervene.v1.OtherH\x00R\x05other\x127\n" +
+	"\tamendment\x18\v \x01(\v2\x17.intervene.v1.AmendmentH\x00R\tamendment\x12D\n" +
+	"\x0econtact_change\x18\f \x01(\v2\x1b.intervene.v1.ContactChangeH\x00R\rcontactChange\x12>\n" +
+	"\fcontact_link\x18\r \x01(\v2\x19.intervene.v1.ContactLinkH\x00R\vcontactLink\x12D\n" +
+	"\x0econsent_change\x18\x0e \x01(\v2\x1b.intervene.v1.ConsentChangeH\x00R\rconsentChange\x12>\n" +
+	"\fmedia_change\x18\x0f \x01(\v2\x19.intervene.v1.MediaChangeH\x00R\vmediaChange\x12(\n" +
+	"\x04trim\x18\x10 \x01(\v2\x12.intervene.v1.TrimH\x00R\x04trim\x121\n" +
+	"\aerasure\x18\x11 \x01(\v2\x15.intervene.v1.ErasureH\x00R\aerasureB\x06\n" +
+	"\x04kind\"\xc1\x01\n" +
 	"\x0eDeliveryChange\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x122\n" +
 	"\bdelivery\x18\x02 \x01(\x0e2\x16.intervene.v1.DeliveryR\bdelivery\x12\x1d\n" +
 	"\n" +
-	"error_code\x18\x03 \x01(\x05R\terrorCode\"\xa9\x01\n" +
+	"error_code\x18\x03 \x01(\x05R\terrorCode\x12!\n" +
+	"\ferror_detail\x18\x04 \x01(\tR\verrorDetail\x12\x1a\n" +
+	"\brepeated\x18\x05 \x01(\bR\brepeated\"\xa9\x01\n" +
 	"\bHandOver\x12,\n" +
 	"\x06column\x18\x01 \x01(\x0e2\x14.intervene.v1.ColumnR\x06column\x12)\n" +
 	"\x05cause\x18\x02 \x01(\x0e2\x13.intervene.v1.CauseR\x05cause\x12&\n" +
@@ -1621,7 +2451,27 @@ const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"\x04tags\x18\x01 \x03(\tR\x04tags\"\n" +
 	"\n" +
 	"\bReadMark\"\a\n" +
-	"\x05Other*u\n" +
+	"\x05Other\"\xd4\x01\n" +
+	"\tAmendment\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\tR\tmessageId\x12/\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1b.intervene.v1.AmendmentKindR\x04kind\x12\x1a\n" +
+	"\breaction\x18\x03 \x01(\tR\breaction\x12/\n" +
+	"\acontent\x18\x04 \x01(\v2\x15.intervene.v1.ContentR\acontent\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"@\n" +
+	"\rContactChange\x12/\n" +
+	"\acontact\x18\x01 \x01(\v2\x15.intervene.v1.ContactR\acontact\"6\n" +
+	"\vContactLink\x12'\n" +
+	"\x0fconversation_id\x18\x01 \x01(\tR\x0econversationId\"@\n" +
+	"\rConsentChange\x12/\n" +
+	"\aconsent\x18\x01 \x01(\x0e2\x15.intervene.v1.ConsentR\aconsent\"]\n" +
+	"\vMediaChange\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\tR\tmessageId\x12/\n" +
+	"\x05media\x18\x02 \x01(\v2\x19.intervene.v1.MediaStatusR\x05media\"-\n" +
+	"\x04Trim\x12%\n" +
+	"\x0eoldest_version\x18\x01 \x01(\x04R\roldestVersion\"\t\n" +
+	"\aErasure*u\n" +
 	"\x06Column\x12\x16\n" +
 	"\x12COLUMN_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCOLUMN_ACTIVE\x10\x01\x12\x15\n" +
@@ -1635,14 +2485,15 @@ const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"\x0fROLE_SUPERVISOR\x10\x02\x12\f\n" +
 	"\bROLE_BOT\x10\x03\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x04*\x9c\x01\n" +
+	"ROLE_ADMIN\x10\x04*\xb4\x01\n" +
 	"\tPartyKind\x12\x1a\n" +
 	"\x16PARTY_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PARTY_KIND_CUSTOMER\x10\x01\x12\x12\n" +
 	"\x0ePARTY_KIND_BOT\x10\x02\x12\x14\n" +
 	"\x10PARTY_KIND_AGENT\x10\x03\x12\x19\n" +
 	"\x15PARTY_KIND_SUPERVISOR\x10\x04\x12\x15\n" +
-	"\x11PARTY_KIND_ENGINE\x10\x05*\xb6\x02\n" +
+	"\x11PARTY_KIND_ENGINE\x10\x05\x12\x16\n" +
+	"\x12PARTY_KIND_OUTSIDE\x10\x06*\xb6\x02\n" +
 	"\x05Cause\x12\x15\n" +
 	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CAUSE_CUSTOMER_MESSAGE\x10\x01\x12\x13\n" +
@@ -1671,7 +2522,23 @@ const file_intervene_v1_conversation_proto_rawDesc = "" +
 	"\x0fDELIVERY_FAILED\x10\t\x12\x15\n" +
 	"\x11DELIVERY_REJECTED\x10\n" +
 	"\x12\x16\n" +
-	"\x12DELIVERY_DISCARDED\x10\vBCZAgithub.com/intervenehq/intervene/rpc/gen/intervene/v1;intervenev1b\x06proto3"
+	"\x12DELIVERY_DISCARDED\x10\v*\x8b\x01\n" +
+	"\n" +
+	"MediaState\x12\x1b\n" +
+	"\x17MEDIA_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MEDIA_STATE_PENDING\x10\x01\x12\x16\n" +
+	"\x12MEDIA_STATE_STORED\x10\x02\x12\x16\n" +
+	"\x12MEDIA_STATE_FAILED\x10\x03\x12\x17\n" +
+	"\x13MEDIA_STATE_EXPIRED\x10\x04*H\n" +
+	"\aConsent\x12\x17\n" +
+	"\x13CONSENT_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fCONSENT_STOP\x10\x01\x12\x12\n" +
+	"\x0eCONSENT_RESUME\x10\x02*\x82\x01\n" +
+	"\rAmendmentKind\x12\x1e\n" +
+	"\x1aAMENDMENT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16AMENDMENT_KIND_REACTED\x10\x01\x12\x19\n" +
+	"\x15AMENDMENT_KIND_EDITED\x10\x02\x12\x1a\n" +
+	"\x16AMENDMENT_KIND_REVOKED\x10\x03BCZAgithub.com/intervenehq/intervene/rpc/gen/intervene/v1;intervenev1b\x06proto3"
 
 var (
 	file_intervene_v1_conversation_proto_rawDescOnce sync.Once
@@ -1685,65 +2552,97 @@ func file_intervene_v1_conversation_proto_rawDescGZIP() []byte {
 	return file_intervene_v1_conversation_proto_rawDescData
 }
 
-var file_intervene_v1_conversation_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_intervene_v1_conversation_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_intervene_v1_conversation_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_intervene_v1_conversation_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_intervene_v1_conversation_proto_goTypes = []any{
 	(Column)(0),                   // 0: intervene.v1.Column
 	(Role)(0),                     // 1: intervene.v1.Role
 	(PartyKind)(0),                // 2: intervene.v1.PartyKind
 	(Cause)(0),                    // 3: intervene.v1.Cause
 	(Delivery)(0),                 // 4: intervene.v1.Delivery
-	(*Party)(nil),                 // 5: intervene.v1.Party
-	(*Contact)(nil),               // 6: intervene.v1.Contact
-	(*Card)(nil),                  // 7: intervene.v1.Card
-	(*Content)(nil),               // 8: intervene.v1.Content
-	(*Text)(nil),                  // 9: intervene.v1.Text
-	(*ButtonReply)(nil),           // 10: intervene.v1.ButtonReply
-	(*Unsupported)(nil),           // 11: intervene.v1.Unsupported
-	(*Message)(nil),               // 12: intervene.v1.Message
-	(*ConversationEvent)(nil),     // 13: intervene.v1.ConversationEvent
-	(*DeliveryChange)(nil),        // 14: intervene.v1.DeliveryChange
-	(*HandOver)(nil),              // 15: intervene.v1.HandOver
-	(*Note)(nil),                  // 16: intervene.v1.Note
-	(*TagsChange)(nil),            // 17: intervene.v1.TagsChange
-	(*ReadMark)(nil),              // 18: intervene.v1.ReadMark
-	(*Other)(nil),                 // 19: intervene.v1.Other
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(MediaState)(0),               // 5: intervene.v1.MediaState
+	(Consent)(0),                  // 6: intervene.v1.Consent
+	(AmendmentKind)(0),            // 7: intervene.v1.AmendmentKind
+	(*Party)(nil),                 // 8: intervene.v1.Party
+	(*Contact)(nil),               // 9: intervene.v1.Contact
+	(*Card)(nil),                  // 10: intervene.v1.Card
+	(*Message)(nil),               // 11: intervene.v1.Message
+	(*Edit)(nil),                  // 12: intervene.v1.Edit
+	(*MediaStatus)(nil),           // 13: intervene.v1.MediaStatus
+	(*Context)(nil),               // 14: intervene.v1.Context
+	(*Referral)(nil),              // 15: intervene.v1.Referral
+	(*ConversationEvent)(nil),     // 16: intervene.v1.ConversationEvent
+	(*DeliveryChange)(nil),        // 17: intervene.v1.DeliveryChange
+	(*HandOver)(nil),              // 18: intervene.v1.HandOver
+	(*Note)(nil),                  // 19: intervene.v1.Note
+	(*TagsChange)(nil),            // 20: intervene.v1.TagsChange
+	(*ReadMark)(nil),              // 21: intervene.v1.ReadMark
+	(*Other)(nil),                 // 22: intervene.v1.Other
+	(*Amendment)(nil),             // 23: intervene.v1.Amendment
+	(*ContactChange)(nil),         // 24: intervene.v1.ContactChange
+	(*ContactLink)(nil),           // 25: intervene.v1.ContactLink
+	(*ConsentChange)(nil),         // 26: intervene.v1.ConsentChange
+	(*MediaChange)(nil),           // 27: intervene.v1.MediaChange
+	(*Trim)(nil),                  // 28: intervene.v1.Trim
+	(*Erasure)(nil),               // 29: intervene.v1.Erasure
+	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(*Content)(nil),               // 31: intervene.v1.Content
+	(*Product)(nil),               // 32: intervene.v1.Product
 }
 var file_intervene_v1_conversation_proto_depIdxs = []int32{
 	2,  // 0: intervene.v1.Party.kind:type_name -> intervene.v1.PartyKind
 	0,  // 1: intervene.v1.Card.column:type_name -> intervene.v1.Column
-	6,  // 2: intervene.v1.Card.contact:type_name -> intervene.v1.Contact
-	20, // 3: intervene.v1.Card.requested_at:type_name -> google.protobuf.Timestamp
-	20, // 4: intervene.v1.Card.last_activity_at:type_name -> google.protobuf.Timestamp
-	20, // 5: intervene.v1.Card.window_expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 2: intervene.v1.Card.contact:type_name -> intervene.v1.Contact
+	30, // 3: intervene.v1.Card.requested_at:type_name -> google.protobuf.Timestamp
+	30, // 4: intervene.v1.Card.last_activity_at:type_name -> google.protobuf.Timestamp
+	30, // 5: intervene.v1.Card.window_expires_at:type_name -> google.protobuf.Timestamp
 	3,  // 6: intervene.v1.Card.cause:type_name -> intervene.v1.Cause
-	20, // 7: intervene.v1.Card.since:type_name -> google.protobuf.Timestamp
-	9,  // 8: intervene.v1.Content.text:type_name -> intervene.v1.Text
-	10, // 9: intervene.v1.Content.button_reply:type_name -> intervene.v1.ButtonReply
-	11, // 10: intervene.v1.Content.unsupported:type_name -> intervene.v1.Unsupported
-	5,  // 11: intervene.v1.Message.author:type_name -> intervene.v1.Party
-	8,  // 12: intervene.v1.Message.content:type_name -> intervene.v1.Content
-	20, // 13: intervene.v1.Message.sent_at:type_name -> google.protobuf.Timestamp
-	20, // 14: intervene.v1.Message.at:type_name -> google.protobuf.Timestamp
-	4,  // 15: intervene.v1.Message.delivery:type_name -> intervene.v1.Delivery
-	20, // 16: intervene.v1.ConversationEvent.at:type_name -> google.protobuf.Timestamp
-	5,  // 17: intervene.v1.ConversationEvent.by:type_name -> intervene.v1.Party
-	12, // 18: intervene.v1.ConversationEvent.message:type_name -> intervene.v1.Message
-	14, // 19: intervene.v1.ConversationEvent.delivery_change:type_name -> intervene.v1.DeliveryChange
-	15, // 20: intervene.v1.ConversationEvent.hand_over:type_name -> intervene.v1.HandOver
-	16, // 21: intervene.v1.ConversationEvent.note:type_name -> intervene.v1.Note
-	17, // 22: intervene.v1.ConversationEvent.tags_change:type_name -> intervene.v1.TagsChange
-	18, // 23: intervene.v1.ConversationEvent.read_mark:type_name -> intervene.v1.ReadMark
-	19, // 24: intervene.v1.ConversationEvent.other:type_name -> intervene.v1.Other
-	4,  // 25: intervene.v1.DeliveryChange.delivery:type_name -> intervene.v1.Delivery
-	0,  // 26: intervene.v1.HandOver.column:type_name -> intervene.v1.Column
-	3,  // 27: intervene.v1.HandOver.cause:type_name -> intervene.v1.Cause
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	30, // 7: intervene.v1.Card.since:type_name -> google.protobuf.Timestamp
+	30, // 8: intervene.v1.Card.muted_until:type_name -> google.protobuf.Timestamp
+	8,  // 9: intervene.v1.Message.author:type_name -> intervene.v1.Party
+	31, // 10: intervene.v1.Message.content:type_name -> intervene.v1.Content
+	30, // 11: intervene.v1.Message.sent_at:type_name -> google.protobuf.Timestamp
+	30, // 12: intervene.v1.Message.at:type_name -> google.protobuf.Timestamp
+	4,  // 13: intervene.v1.Message.delivery:type_name -> intervene.v1.Delivery
+	12, // 14: intervene.v1.Message.edit:type_name -> intervene.v1.Edit
+	30, // 15: intervene.v1.Message.revoked_at:type_name -> google.protobuf.Timestamp
+	13, // 16: intervene.v1.Message.media:type_name -> intervene.v1.MediaStatus
+	14, // 17: intervene.v1.Message.context:type_name -> intervene.v1.Context
+	31, // 18: intervene.v1.Edit.content:type_name -> intervene.v1.Content
+	30, // 19: intervene.v1.Edit.at:type_name -> google.protobuf.Timestamp
+	5,  // 20: intervene.v1.MediaStatus.state:type_name -> intervene.v1.MediaState
+	32, // 21: intervene.v1.Context.product:type_name -> intervene.v1.Product
+	15, // 22: intervene.v1.Context.referral:type_name -> intervene.v1.Referral
+	30, // 23: intervene.v1.ConversationEvent.at:type_name -> google.protobuf.Timestamp
+	8,  // 24: intervene.v1.ConversationEvent.by:type_name -> intervene.v1.Party
+	11, // 25: intervene.v1.ConversationEvent.message:type_name -> intervene.v1.Message
+	17, // 26: intervene.v1.ConversationEvent.delivery_change:type_name -> intervene.v1.DeliveryChange
+	18, // 27: intervene.v1.ConversationEvent.hand_over:type_name -> intervene.v1.HandOver
+	19, // 28: intervene.v1.ConversationEvent.note:type_name -> intervene.v1.Note
+	20, // 29: intervene.v1.ConversationEvent.tags_change:type_name -> intervene.v1.TagsChange
+	21, // 30: intervene.v1.ConversationEvent.read_mark:type_name -> intervene.v1.ReadMark
+	22, // 31: intervene.v1.ConversationEvent.other:type_name -> intervene.v1.Other
+	23, // 32: intervene.v1.ConversationEvent.amendment:type_name -> intervene.v1.Amendment
+	24, // 33: intervene.v1.ConversationEvent.contact_change:type_name -> intervene.v1.ContactChange
+	25, // 34: intervene.v1.ConversationEvent.contact_link:type_name -> intervene.v1.ContactLink
+	26, // 35: intervene.v1.ConversationEvent.consent_change:type_name -> intervene.v1.ConsentChange
+	27, // 36: intervene.v1.ConversationEvent.media_change:type_name -> intervene.v1.MediaChange
+	28, // 37: intervene.v1.ConversationEvent.trim:type_name -> intervene.v1.Trim
+	29, // 38: intervene.v1.ConversationEvent.erasure:type_name -> intervene.v1.Erasure
+	4,  // 39: intervene.v1.DeliveryChange.delivery:type_name -> intervene.v1.Delivery
+	0,  // 40: intervene.v1.HandOver.column:type_name -> intervene.v1.Column
+	3,  // 41: intervene.v1.HandOver.cause:type_name -> intervene.v1.Cause
+	7,  // 42: intervene.v1.Amendment.kind:type_name -> intervene.v1.AmendmentKind
+	31, // 43: intervene.v1.Amendment.content:type_name -> intervene.v1.Content
+	30, // 44: intervene.v1.Amendment.at:type_name -> google.protobuf.Timestamp
+	9,  // 45: intervene.v1.ContactChange.contact:type_name -> intervene.v1.Contact
+	6,  // 46: intervene.v1.ConsentChange.consent:type_name -> intervene.v1.Consent
+	13, // 47: intervene.v1.MediaChange.media:type_name -> intervene.v1.MediaStatus
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_intervene_v1_conversation_proto_init() }
@@ -1751,11 +2650,7 @@ func file_intervene_v1_conversation_proto_init() {
 	if File_intervene_v1_conversation_proto != nil {
 		return
 	}
-	file_intervene_v1_conversation_proto_msgTypes[3].OneofWrappers = []any{
-		(*Content_Text)(nil),
-		(*Content_ButtonReply)(nil),
-		(*Content_Unsupported)(nil),
-	}
+	file_intervene_v1_content_proto_init()
 	file_intervene_v1_conversation_proto_msgTypes[8].OneofWrappers = []any{
 		(*ConversationEvent_Message)(nil),
 		(*ConversationEvent_DeliveryChange)(nil),
@@ -1764,14 +2659,21 @@ func file_intervene_v1_conversation_proto_init() {
 		(*ConversationEvent_TagsChange)(nil),
 		(*ConversationEvent_ReadMark)(nil),
 		(*ConversationEvent_Other)(nil),
+		(*ConversationEvent_Amendment)(nil),
+		(*ConversationEvent_ContactChange)(nil),
+		(*ConversationEvent_ContactLink)(nil),
+		(*ConversationEvent_ConsentChange)(nil),
+		(*ConversationEvent_MediaChange)(nil),
+		(*ConversationEvent_Trim)(nil),
+		(*ConversationEvent_Erasure)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intervene_v1_conversation_proto_rawDesc), len(file_intervene_v1_conversation_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   15,
+			NumEnums:      8,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

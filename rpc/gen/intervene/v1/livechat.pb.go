@@ -499,6 +499,454 @@ func (x *Agent) GetRole() Role {
 	return Role_ROLE_UNSPECIFIED
 }
 
+type ListTemplatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A channel of the workspace.
+	ChannelId string `protobuf:"bytes,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	// 0 means 50, more than 200 is clamped to 200.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty for the first.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplatesRequest) Reset() {
+	*x = ListTemplatesRequest{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplatesRequest) ProtoMessage() {}
+
+func (x *ListTemplatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplatesRequest.ProtoReflect.Descriptor instead.
+func (*ListTemplatesRequest) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListTemplatesRequest) GetChannelId() string {
+	if x != nil {
+		return x.ChannelId
+	}
+	return ""
+}
+
+func (x *ListTemplatesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTemplatesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListTemplatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the list changes while a client pages, a template may be seen twice or
+	// not at all.
+	Templates []*TemplateInfo `protobuf:"bytes,1,rep,name=templates,proto3" json:"templates,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTemplatesResponse) Reset() {
+	*x = ListTemplatesResponse{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTemplatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTemplatesResponse) ProtoMessage() {}
+
+func (x *ListTemplatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTemplatesResponse.ProtoReflect.Descriptor instead.
+func (*ListTemplatesResponse) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListTemplatesResponse) GetTemplates() []*TemplateInfo {
+	if x != nil {
+		return x.Templates
+	}
+	return nil
+}
+
+func (x *ListTemplatesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// TemplateInfo is one template in one language. Words in capitals are WhatsApp's
+// own, and more may come.
+type TemplateInfo struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Language string                 `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"`
+	// MARKETING, UTILITY or AUTHENTICATION.
+	Category string `protobuf:"bytes,3,opt,name=category,proto3" json:"category,omitempty"`
+	// Only what is APPROVED can be sent.
+	Status string `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	// POSITIONAL, or NAMED: then parameters carry names.
+	ParameterFormat string          `protobuf:"bytes,5,opt,name=parameter_format,json=parameterFormat,proto3" json:"parameter_format,omitempty"`
+	Parts           []*TemplatePart `protobuf:"bytes,6,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *TemplateInfo) Reset() {
+	*x = TemplateInfo{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TemplateInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TemplateInfo) ProtoMessage() {}
+
+func (x *TemplateInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TemplateInfo.ProtoReflect.Descriptor instead.
+func (*TemplateInfo) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TemplateInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TemplateInfo) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *TemplateInfo) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *TemplateInfo) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *TemplateInfo) GetParameterFormat() string {
+	if x != nil {
+		return x.ParameterFormat
+	}
+	return ""
+}
+
+func (x *TemplateInfo) GetParts() []*TemplatePart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// TemplatePart is one part as the customer will see it, with placeholders where
+// parameters go.
+type TemplatePart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// HEADER, BODY, FOOTER or BUTTONS.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// Of a header: TEXT, IMAGE, VIDEO, DOCUMENT or LOCATION.
+	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	Text   string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// In the order that TemplateComponent.index counts.
+	Buttons       []*TemplateButton `protobuf:"bytes,4,rep,name=buttons,proto3" json:"buttons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TemplatePart) Reset() {
+	*x = TemplatePart{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TemplatePart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TemplatePart) ProtoMessage() {}
+
+func (x *TemplatePart) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TemplatePart.ProtoReflect.Descriptor instead.
+func (*TemplatePart) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TemplatePart) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TemplatePart) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *TemplatePart) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TemplatePart) GetButtons() []*TemplateButton {
+	if x != nil {
+		return x.Buttons
+	}
+	return nil
+}
+
+type TemplateButton struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Url           string                 `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TemplateButton) Reset() {
+	*x = TemplateButton{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TemplateButton) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TemplateButton) ProtoMessage() {}
+
+func (x *TemplateButton) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TemplateButton.ProtoReflect.Descriptor instead.
+func (*TemplateButton) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TemplateButton) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TemplateButton) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TemplateButton) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+type ListDeadLettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 means 50, more than 200 is clamped to 200.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadLettersRequest) Reset() {
+	*x = ListDeadLettersRequest{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadLettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadLettersRequest) ProtoMessage() {}
+
+func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
+func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListDeadLettersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDeadLettersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListDeadLettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Fewer than asked for when they are large.
+	Messages []*Message `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadLettersResponse) Reset() {
+	*x = ListDeadLettersResponse{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadLettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadLettersResponse) ProtoMessage() {}
+
+func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadLettersResponse.ProtoReflect.Descriptor instead.
+func (*ListDeadLettersResponse) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListDeadLettersResponse) GetMessages() []*Message {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *ListDeadLettersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type SendMessageRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	ConversationId string                 `protobuf:"bytes,1,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
@@ -508,14 +956,33 @@ type SendMessageRequest struct {
 	// Types that are valid to be assigned to Content:
 	//
 	//	*SendMessageRequest_Text
-	Content       isSendMessageRequest_Content `protobuf_oneof:"content"`
+	//	*SendMessageRequest_Image
+	//	*SendMessageRequest_Video
+	//	*SendMessageRequest_Audio
+	//	*SendMessageRequest_Document
+	//	*SendMessageRequest_Sticker
+	//	*SendMessageRequest_Location
+	//	*SendMessageRequest_Contacts
+	//	*SendMessageRequest_Reaction
+	//	*SendMessageRequest_Buttons
+	//	*SendMessageRequest_List
+	//	*SendMessageRequest_Link
+	//	*SendMessageRequest_Template
+	Content isSendMessageRequest_Content `protobuf_oneof:"content"`
+	// The message of this conversation that this one answers; WhatsApp must know
+	// it: one of the customer's, or one of ours that was ACCEPTED.
+	ReplyToMessageId string `protobuf:"bytes,5,opt,name=reply_to_message_id,json=replyToMessageId,proto3" json:"reply_to_message_id,omitempty"`
+	// Of a bot's message: when nobody can tell whether it was sent, it is sent once
+	// more, and marked as repeated. Invalid for everybody else, who decide that
+	// themselves with ResendMessage.
+	Repeatable    bool `protobuf:"varint,18,opt,name=repeatable,proto3" json:"repeatable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SendMessageRequest) Reset() {
 	*x = SendMessageRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[9]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -527,7 +994,7 @@ func (x *SendMessageRequest) String() string {
 func (*SendMessageRequest) ProtoMessage() {}
 
 func (x *SendMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[9]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -540,7 +1007,7 @@ func (x *SendMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendMessageRequest.ProtoReflect.Descriptor instead.
 func (*SendMessageRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{9}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SendMessageRequest) GetConversationId() string {
@@ -580,6 +1047,128 @@ func (x *SendMessageRequest) GetText() *Text {
 	return nil
 }
 
+func (x *SendMessageRequest) GetImage() *Media {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Image); ok {
+			return x.Image
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetVideo() *Media {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Video); ok {
+			return x.Video
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetAudio() *Media {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Audio); ok {
+			return x.Audio
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetDocument() *Media {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Document); ok {
+			return x.Document
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetSticker() *Media {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Sticker); ok {
+			return x.Sticker
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetLocation() *Location {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Location); ok {
+			return x.Location
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetContacts() *Contacts {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Contacts); ok {
+			return x.Contacts
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetReaction() *Reaction {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Reaction); ok {
+			return x.Reaction
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetButtons() *Buttons {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Buttons); ok {
+			return x.Buttons
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetList() *List {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_List); ok {
+			return x.List
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetLink() *Link {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Link); ok {
+			return x.Link
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetTemplate() *Template {
+	if x != nil {
+		if x, ok := x.Content.(*SendMessageRequest_Template); ok {
+			return x.Template
+		}
+	}
+	return nil
+}
+
+func (x *SendMessageRequest) GetReplyToMessageId() string {
+	if x != nil {
+		return x.ReplyToMessageId
+	}
+	return ""
+}
+
+func (x *SendMessageRequest) GetRepeatable() bool {
+	if x != nil {
+		return x.Repeatable
+	}
+	return false
+}
+
 type isSendMessageRequest_Content interface {
 	isSendMessageRequest_Content()
 }
@@ -588,7 +1177,80 @@ type SendMessageRequest_Text struct {
 	Text *Text `protobuf:"bytes,4,opt,name=text,proto3,oneof"`
 }
 
+type SendMessageRequest_Image struct {
+	Image *Media `protobuf:"bytes,6,opt,name=image,proto3,oneof"`
+}
+
+type SendMessageRequest_Video struct {
+	Video *Media `protobuf:"bytes,7,opt,name=video,proto3,oneof"`
+}
+
+type SendMessageRequest_Audio struct {
+	Audio *Media `protobuf:"bytes,8,opt,name=audio,proto3,oneof"`
+}
+
+type SendMessageRequest_Document struct {
+	Document *Media `protobuf:"bytes,9,opt,name=document,proto3,oneof"`
+}
+
+type SendMessageRequest_Sticker struct {
+	Sticker *Media `protobuf:"bytes,10,opt,name=sticker,proto3,oneof"`
+}
+
+type SendMessageRequest_Location struct {
+	Location *Location `protobuf:"bytes,11,opt,name=location,proto3,oneof"`
+}
+
+type SendMessageRequest_Contacts struct {
+	Contacts *Contacts `protobuf:"bytes,12,opt,name=contacts,proto3,oneof"`
+}
+
+type SendMessageRequest_Reaction struct {
+	// On the message that reply_to_message_id names, which it requires.
+	Reaction *Reaction `protobuf:"bytes,13,opt,name=reaction,proto3,oneof"`
+}
+
+type SendMessageRequest_Buttons struct {
+	Buttons *Buttons `protobuf:"bytes,14,opt,name=buttons,proto3,oneof"`
+}
+
+type SendMessageRequest_List struct {
+	List *List `protobuf:"bytes,15,opt,name=list,proto3,oneof"`
+}
+
+type SendMessageRequest_Link struct {
+	Link *Link `protobuf:"bytes,16,opt,name=link,proto3,oneof"`
+}
+
+type SendMessageRequest_Template struct {
+	Template *Template `protobuf:"bytes,17,opt,name=template,proto3,oneof"`
+}
+
 func (*SendMessageRequest_Text) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Image) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Video) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Audio) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Document) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Sticker) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Location) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Contacts) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Reaction) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Buttons) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_List) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Link) isSendMessageRequest_Content() {}
+
+func (*SendMessageRequest_Template) isSendMessageRequest_Content() {}
 
 type SendMessageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -602,7 +1264,7 @@ type SendMessageResponse struct {
 
 func (x *SendMessageResponse) Reset() {
 	*x = SendMessageResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[10]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +1276,7 @@ func (x *SendMessageResponse) String() string {
 func (*SendMessageResponse) ProtoMessage() {}
 
 func (x *SendMessageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[10]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +1289,7 @@ func (x *SendMessageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendMessageResponse.ProtoReflect.Descriptor instead.
 func (*SendMessageResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{10}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SendMessageResponse) GetCard() *Card {
@@ -638,6 +1300,256 @@ func (x *SendMessageResponse) GetCard() *Card {
 }
 
 func (x *SendMessageResponse) GetMessage() *Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+type StartConversationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A channel of the workspace.
+	ChannelId string `protobuf:"bytes,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	// Names this command; see the service's comment.
+	CommandId string `protobuf:"bytes,2,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	// The WhatsApp number: digits with country code, no plus.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// Its files are links: there is no conversation yet to which to upload.
+	Template      *Template `protobuf:"bytes,4,opt,name=template,proto3" json:"template,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartConversationRequest) Reset() {
+	*x = StartConversationRequest{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartConversationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartConversationRequest) ProtoMessage() {}
+
+func (x *StartConversationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartConversationRequest.ProtoReflect.Descriptor instead.
+func (*StartConversationRequest) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StartConversationRequest) GetChannelId() string {
+	if x != nil {
+		return x.ChannelId
+	}
+	return ""
+}
+
+func (x *StartConversationRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *StartConversationRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *StartConversationRequest) GetTemplate() *Template {
+	if x != nil {
+		return x.Template
+	}
+	return nil
+}
+
+type StartConversationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The conversation as the command left it.
+	Card *Card `protobuf:"bytes,1,opt,name=card,proto3" json:"card,omitempty"`
+	// The message, QUEUED; a repeat shows how far it has come since.
+	Message       *Message `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartConversationResponse) Reset() {
+	*x = StartConversationResponse{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartConversationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartConversationResponse) ProtoMessage() {}
+
+func (x *StartConversationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartConversationResponse.ProtoReflect.Descriptor instead.
+func (*StartConversationResponse) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *StartConversationResponse) GetCard() *Card {
+	if x != nil {
+		return x.Card
+	}
+	return nil
+}
+
+func (x *StartConversationResponse) GetMessage() *Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+type ResendMessageRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ConversationId string                 `protobuf:"bytes,1,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	// Names this command; see the service's comment.
+	CommandId     string  `protobuf:"bytes,2,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	ExpectedEpoch *uint64 `protobuf:"varint,3,opt,name=expected_epoch,json=expectedEpoch,proto3,oneof" json:"expected_epoch,omitempty"`
+	// A message of this conversation.
+	MessageId     string `protobuf:"bytes,4,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendMessageRequest) Reset() {
+	*x = ResendMessageRequest{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendMessageRequest) ProtoMessage() {}
+
+func (x *ResendMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendMessageRequest.ProtoReflect.Descriptor instead.
+func (*ResendMessageRequest) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ResendMessageRequest) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+func (x *ResendMessageRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *ResendMessageRequest) GetExpectedEpoch() uint64 {
+	if x != nil && x.ExpectedEpoch != nil {
+		return *x.ExpectedEpoch
+	}
+	return 0
+}
+
+func (x *ResendMessageRequest) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+type ResendMessageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The conversation as the command left it.
+	Card *Card `protobuf:"bytes,1,opt,name=card,proto3" json:"card,omitempty"`
+	// The new message, QUEUED; a repeat shows how far it has come since.
+	Message       *Message `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendMessageResponse) Reset() {
+	*x = ResendMessageResponse{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendMessageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendMessageResponse) ProtoMessage() {}
+
+func (x *ResendMessageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendMessageResponse.ProtoReflect.Descriptor instead.
+func (*ResendMessageResponse) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ResendMessageResponse) GetCard() *Card {
+	if x != nil {
+		return x.Card
+	}
+	return nil
+}
+
+func (x *ResendMessageResponse) GetMessage() *Message {
 	if x != nil {
 		return x.Message
 	}
@@ -658,7 +1570,7 @@ type RequestAgentRequest struct {
 
 func (x *RequestAgentRequest) Reset() {
 	*x = RequestAgentRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[11]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +1582,7 @@ func (x *RequestAgentRequest) String() string {
 func (*RequestAgentRequest) ProtoMessage() {}
 
 func (x *RequestAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[11]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +1595,7 @@ func (x *RequestAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAgentRequest.ProtoReflect.Descriptor instead.
 func (*RequestAgentRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{11}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RequestAgentRequest) GetConversationId() string {
@@ -724,7 +1636,7 @@ type RequestAgentResponse struct {
 
 func (x *RequestAgentResponse) Reset() {
 	*x = RequestAgentResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[12]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +1648,7 @@ func (x *RequestAgentResponse) String() string {
 func (*RequestAgentResponse) ProtoMessage() {}
 
 func (x *RequestAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[12]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +1661,7 @@ func (x *RequestAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestAgentResponse.ProtoReflect.Descriptor instead.
 func (*RequestAgentResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{12}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RequestAgentResponse) GetCard() *Card {
@@ -771,7 +1683,7 @@ type WithdrawRequestRequest struct {
 
 func (x *WithdrawRequestRequest) Reset() {
 	*x = WithdrawRequestRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[13]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +1695,7 @@ func (x *WithdrawRequestRequest) String() string {
 func (*WithdrawRequestRequest) ProtoMessage() {}
 
 func (x *WithdrawRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[13]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +1708,7 @@ func (x *WithdrawRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequestRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawRequestRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{13}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WithdrawRequestRequest) GetConversationId() string {
@@ -830,7 +1742,7 @@ type WithdrawRequestResponse struct {
 
 func (x *WithdrawRequestResponse) Reset() {
 	*x = WithdrawRequestResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[14]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +1754,7 @@ func (x *WithdrawRequestResponse) String() string {
 func (*WithdrawRequestResponse) ProtoMessage() {}
 
 func (x *WithdrawRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[14]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +1767,7 @@ func (x *WithdrawRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawRequestResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawRequestResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{14}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WithdrawRequestResponse) GetCard() *Card {
@@ -877,7 +1789,7 @@ type InterveneRequest struct {
 
 func (x *InterveneRequest) Reset() {
 	*x = InterveneRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[15]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +1801,7 @@ func (x *InterveneRequest) String() string {
 func (*InterveneRequest) ProtoMessage() {}
 
 func (x *InterveneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[15]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1814,7 @@ func (x *InterveneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterveneRequest.ProtoReflect.Descriptor instead.
 func (*InterveneRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{15}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InterveneRequest) GetConversationId() string {
@@ -936,7 +1848,7 @@ type InterveneResponse struct {
 
 func (x *InterveneResponse) Reset() {
 	*x = InterveneResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[16]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1860,7 @@ func (x *InterveneResponse) String() string {
 func (*InterveneResponse) ProtoMessage() {}
 
 func (x *InterveneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[16]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1873,7 @@ func (x *InterveneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterveneResponse.ProtoReflect.Descriptor instead.
 func (*InterveneResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{16}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *InterveneResponse) GetCard() *Card {
@@ -983,7 +1895,7 @@ type TakeOverRequest struct {
 
 func (x *TakeOverRequest) Reset() {
 	*x = TakeOverRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[17]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1907,7 @@ func (x *TakeOverRequest) String() string {
 func (*TakeOverRequest) ProtoMessage() {}
 
 func (x *TakeOverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[17]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1920,7 @@ func (x *TakeOverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeOverRequest.ProtoReflect.Descriptor instead.
 func (*TakeOverRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{17}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TakeOverRequest) GetConversationId() string {
@@ -1042,7 +1954,7 @@ type TakeOverResponse struct {
 
 func (x *TakeOverResponse) Reset() {
 	*x = TakeOverResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[18]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1966,7 @@ func (x *TakeOverResponse) String() string {
 func (*TakeOverResponse) ProtoMessage() {}
 
 func (x *TakeOverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[18]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1979,7 @@ func (x *TakeOverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeOverResponse.ProtoReflect.Descriptor instead.
 func (*TakeOverResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{18}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TakeOverResponse) GetCard() *Card {
@@ -1091,7 +2003,7 @@ type TransferRequest struct {
 
 func (x *TransferRequest) Reset() {
 	*x = TransferRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[19]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +2015,7 @@ func (x *TransferRequest) String() string {
 func (*TransferRequest) ProtoMessage() {}
 
 func (x *TransferRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[19]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +2028,7 @@ func (x *TransferRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferRequest.ProtoReflect.Descriptor instead.
 func (*TransferRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{19}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TransferRequest) GetConversationId() string {
@@ -1157,7 +2069,7 @@ type TransferResponse struct {
 
 func (x *TransferResponse) Reset() {
 	*x = TransferResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[20]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +2081,7 @@ func (x *TransferResponse) String() string {
 func (*TransferResponse) ProtoMessage() {}
 
 func (x *TransferResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[20]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +2094,7 @@ func (x *TransferResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferResponse.ProtoReflect.Descriptor instead.
 func (*TransferResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{20}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TransferResponse) GetCard() *Card {
@@ -1204,7 +2116,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[21]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +2128,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[21]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +2141,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{21}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ResolveRequest) GetConversationId() string {
@@ -1263,7 +2175,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[22]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1275,7 +2187,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[22]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1288,7 +2200,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{22}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResolveResponse) GetCard() *Card {
@@ -1310,7 +2222,7 @@ type MarkReadRequest struct {
 
 func (x *MarkReadRequest) Reset() {
 	*x = MarkReadRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[23]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +2234,7 @@ func (x *MarkReadRequest) String() string {
 func (*MarkReadRequest) ProtoMessage() {}
 
 func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[23]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +2247,7 @@ func (x *MarkReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadRequest.ProtoReflect.Descriptor instead.
 func (*MarkReadRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{23}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MarkReadRequest) GetConversationId() string {
@@ -1369,7 +2281,7 @@ type MarkReadResponse struct {
 
 func (x *MarkReadResponse) Reset() {
 	*x = MarkReadResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[24]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +2293,7 @@ func (x *MarkReadResponse) String() string {
 func (*MarkReadResponse) ProtoMessage() {}
 
 func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[24]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +2306,7 @@ func (x *MarkReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkReadResponse.ProtoReflect.Descriptor instead.
 func (*MarkReadResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{24}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *MarkReadResponse) GetCard() *Card {
@@ -1418,7 +2330,7 @@ type AddNoteRequest struct {
 
 func (x *AddNoteRequest) Reset() {
 	*x = AddNoteRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[25]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +2342,7 @@ func (x *AddNoteRequest) String() string {
 func (*AddNoteRequest) ProtoMessage() {}
 
 func (x *AddNoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[25]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +2355,7 @@ func (x *AddNoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNoteRequest.ProtoReflect.Descriptor instead.
 func (*AddNoteRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{25}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AddNoteRequest) GetConversationId() string {
@@ -1484,7 +2396,7 @@ type AddNoteResponse struct {
 
 func (x *AddNoteResponse) Reset() {
 	*x = AddNoteResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[26]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +2408,7 @@ func (x *AddNoteResponse) String() string {
 func (*AddNoteResponse) ProtoMessage() {}
 
 func (x *AddNoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[26]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +2421,7 @@ func (x *AddNoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNoteResponse.ProtoReflect.Descriptor instead.
 func (*AddNoteResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{26}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AddNoteResponse) GetCard() *Card {
@@ -1533,7 +2445,7 @@ type SetTagsRequest struct {
 
 func (x *SetTagsRequest) Reset() {
 	*x = SetTagsRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[27]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +2457,7 @@ func (x *SetTagsRequest) String() string {
 func (*SetTagsRequest) ProtoMessage() {}
 
 func (x *SetTagsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[27]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +2470,7 @@ func (x *SetTagsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTagsRequest.ProtoReflect.Descriptor instead.
 func (*SetTagsRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{27}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SetTagsRequest) GetConversationId() string {
@@ -1599,7 +2511,7 @@ type SetTagsResponse struct {
 
 func (x *SetTagsResponse) Reset() {
 	*x = SetTagsResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[28]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +2523,7 @@ func (x *SetTagsResponse) String() string {
 func (*SetTagsResponse) ProtoMessage() {}
 
 func (x *SetTagsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[28]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +2536,7 @@ func (x *SetTagsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTagsResponse.ProtoReflect.Descriptor instead.
 func (*SetTagsResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{28}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SetTagsResponse) GetCard() *Card {
@@ -1634,10 +2546,189 @@ func (x *SetTagsResponse) GetCard() *Card {
 	return nil
 }
 
+type EraseContactRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ConversationId string                 `protobuf:"bytes,1,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	// Names this command; see the service's comment.
+	CommandId     string  `protobuf:"bytes,2,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	ExpectedEpoch *uint64 `protobuf:"varint,3,opt,name=expected_epoch,json=expectedEpoch,proto3,oneof" json:"expected_epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseContactRequest) Reset() {
+	*x = EraseContactRequest{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseContactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseContactRequest) ProtoMessage() {}
+
+func (x *EraseContactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseContactRequest.ProtoReflect.Descriptor instead.
+func (*EraseContactRequest) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *EraseContactRequest) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+func (x *EraseContactRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *EraseContactRequest) GetExpectedEpoch() uint64 {
+	if x != nil && x.ExpectedEpoch != nil {
+		return *x.ExpectedEpoch
+	}
+	return 0
+}
+
+type EraseContactResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseContactResponse) Reset() {
+	*x = EraseContactResponse{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseContactResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseContactResponse) ProtoMessage() {}
+
+func (x *EraseContactResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseContactResponse.ProtoReflect.Descriptor instead.
+func (*EraseContactResponse) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{41}
+}
+
+type SendTypingRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	ConversationId string                 `protobuf:"bytes,1,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SendTypingRequest) Reset() {
+	*x = SendTypingRequest{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendTypingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendTypingRequest) ProtoMessage() {}
+
+func (x *SendTypingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendTypingRequest.ProtoReflect.Descriptor instead.
+func (*SendTypingRequest) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SendTypingRequest) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+type SendTypingResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendTypingResponse) Reset() {
+	*x = SendTypingResponse{}
+	mi := &file_intervene_v1_livechat_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendTypingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendTypingResponse) ProtoMessage() {}
+
+func (x *SendTypingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intervene_v1_livechat_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendTypingResponse.ProtoReflect.Descriptor instead.
+func (*SendTypingResponse) Descriptor() ([]byte, []int) {
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{43}
+}
+
 type WatchConversationRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	ConversationId string                 `protobuf:"bytes,1,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
-	// The version of the newest event that the client has; 0 for all of them.
+	// The version of the newest event that the client has; 0 for all that there
+	// are. When what follows it is gone, because its time of retention is over, the
+	// stream goes on with the oldest event that is there.
 	// One that the conversation has not reached is invalid_argument: the journal
 	// was restored, and the client begins anew from 0.
 	AfterVersion  uint64 `protobuf:"varint,2,opt,name=after_version,json=afterVersion,proto3" json:"after_version,omitempty"`
@@ -1647,7 +2738,7 @@ type WatchConversationRequest struct {
 
 func (x *WatchConversationRequest) Reset() {
 	*x = WatchConversationRequest{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[29]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +2750,7 @@ func (x *WatchConversationRequest) String() string {
 func (*WatchConversationRequest) ProtoMessage() {}
 
 func (x *WatchConversationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[29]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +2763,7 @@ func (x *WatchConversationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchConversationRequest.ProtoReflect.Descriptor instead.
 func (*WatchConversationRequest) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{29}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WatchConversationRequest) GetConversationId() string {
@@ -1708,7 +2799,7 @@ type WatchConversationResponse struct {
 
 func (x *WatchConversationResponse) Reset() {
 	*x = WatchConversationResponse{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[30]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +2811,7 @@ func (x *WatchConversationResponse) String() string {
 func (*WatchConversationResponse) ProtoMessage() {}
 
 func (x *WatchConversationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[30]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +2824,7 @@ func (x *WatchConversationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchConversationResponse.ProtoReflect.Descriptor instead.
 func (*WatchConversationResponse) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{30}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WatchConversationResponse) GetFrame() isWatchConversationResponse_Frame {
@@ -1817,7 +2908,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_intervene_v1_livechat_proto_msgTypes[31]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1829,7 +2920,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_intervene_v1_livechat_proto_msgTypes[31]
+	mi := &file_intervene_v1_livechat_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1842,7 +2933,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{31}
+	return file_intervene_v1_livechat_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Events) GetEvents() []*ConversationEvent {
@@ -1856,7 +2947,7 @@ var File_intervene_v1_livechat_proto protoreflect.FileDescriptor
 
 const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\n" +
-	"\x1bintervene/v1/livechat.proto\x12\fintervene.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18intervene/v1/board.proto\x1a\x1fintervene/v1/conversation.proto\"\xa3\x01\n" +
+	"\x1bintervene/v1/livechat.proto\x12\fintervene.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18intervene/v1/board.proto\x1a\x1aintervene/v1/content.proto\x1a\x1fintervene/v1/conversation.proto\"\xa3\x01\n" +
 	"\x18ListConversationsRequest\x128\n" +
 	"\x06column\x18\x01 \x01(\x0e2\x14.intervene.v1.ColumnB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06column\x12$\n" +
@@ -1885,16 +2976,86 @@ const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12&\n" +
-	"\x04role\x18\x03 \x01(\x0e2\x12.intervene.v1.RoleR\x04role\"\xfb\x01\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x12.intervene.v1.RoleR\x04role\"\x8f\x01\n" +
+	"\x14ListTemplatesRequest\x12(\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tchannelId\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"y\n" +
+	"\x15ListTemplatesResponse\x128\n" +
+	"\ttemplates\x18\x01 \x03(\v2\x1a.intervene.v1.TemplateInfoR\ttemplates\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcf\x01\n" +
+	"\fTemplateInfo\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\blanguage\x18\x02 \x01(\tR\blanguage\x12\x1a\n" +
+	"\bcategory\x18\x03 \x01(\tR\bcategory\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x12)\n" +
+	"\x10parameter_format\x18\x05 \x01(\tR\x0fparameterFormat\x120\n" +
+	"\x05parts\x18\x06 \x03(\v2\x1a.intervene.v1.TemplatePartR\x05parts\"\x86\x01\n" +
+	"\fTemplatePart\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x126\n" +
+	"\abuttons\x18\x04 \x03(\v2\x1c.intervene.v1.TemplateButtonR\abuttons\"J\n" +
+	"\x0eTemplateButton\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x10\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url\"g\n" +
+	"\x16ListDeadLettersRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"t\n" +
+	"\x17ListDeadLettersResponse\x121\n" +
+	"\bmessages\x18\x01 \x03(\v2\x15.intervene.v1.MessageR\bmessages\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\a\n" +
 	"\x12SendMessageRequest\x122\n" +
 	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\x12'\n" +
 	"\n" +
 	"command_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tcommandId\x123\n" +
 	"\x0eexpected_epoch\x18\x03 \x01(\x04B\a\xbaH\x042\x02 \x00H\x01R\rexpectedEpoch\x88\x01\x01\x12(\n" +
-	"\x04text\x18\x04 \x01(\v2\x12.intervene.v1.TextH\x00R\x04textB\x10\n" +
+	"\x04text\x18\x04 \x01(\v2\x12.intervene.v1.TextH\x00R\x04text\x12+\n" +
+	"\x05image\x18\x06 \x01(\v2\x13.intervene.v1.MediaH\x00R\x05image\x12+\n" +
+	"\x05video\x18\a \x01(\v2\x13.intervene.v1.MediaH\x00R\x05video\x12+\n" +
+	"\x05audio\x18\b \x01(\v2\x13.intervene.v1.MediaH\x00R\x05audio\x121\n" +
+	"\bdocument\x18\t \x01(\v2\x13.intervene.v1.MediaH\x00R\bdocument\x12/\n" +
+	"\asticker\x18\n" +
+	" \x01(\v2\x13.intervene.v1.MediaH\x00R\asticker\x124\n" +
+	"\blocation\x18\v \x01(\v2\x16.intervene.v1.LocationH\x00R\blocation\x124\n" +
+	"\bcontacts\x18\f \x01(\v2\x16.intervene.v1.ContactsH\x00R\bcontacts\x124\n" +
+	"\breaction\x18\r \x01(\v2\x16.intervene.v1.ReactionH\x00R\breaction\x121\n" +
+	"\abuttons\x18\x0e \x01(\v2\x15.intervene.v1.ButtonsH\x00R\abuttons\x12(\n" +
+	"\x04list\x18\x0f \x01(\v2\x12.intervene.v1.ListH\x00R\x04list\x12(\n" +
+	"\x04link\x18\x10 \x01(\v2\x12.intervene.v1.LinkH\x00R\x04link\x124\n" +
+	"\btemplate\x18\x11 \x01(\v2\x16.intervene.v1.TemplateH\x00R\btemplate\x126\n" +
+	"\x13reply_to_message_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x10replyToMessageId\x12\x1e\n" +
+	"\n" +
+	"repeatable\x18\x12 \x01(\bR\n" +
+	"repeatableB\x10\n" +
 	"\acontent\x12\x05\xbaH\x02\b\x01B\x11\n" +
-	"\x0f_expected_epochJ\x04\b\x05\x10\x06\"n\n" +
+	"\x0f_expected_epoch\"n\n" +
 	"\x13SendMessageResponse\x12&\n" +
+	"\x04card\x18\x01 \x01(\v2\x12.intervene.v1.CardR\x04card\x12/\n" +
+	"\amessage\x18\x02 \x01(\v2\x15.intervene.v1.MessageR\amessage\"\xd4\x01\n" +
+	"\x18StartConversationRequest\x12(\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tchannelId\x12'\n" +
+	"\n" +
+	"command_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tcommandId\x12)\n" +
+	"\x02to\x18\x03 \x01(\tB\x19\xbaH\x16r\x142\x12^[1-9][0-9]{6,14}$R\x02to\x12:\n" +
+	"\btemplate\x18\x04 \x01(\v2\x16.intervene.v1.TemplateB\x06\xbaH\x03\xc8\x01\x01R\btemplate\"t\n" +
+	"\x19StartConversationResponse\x12&\n" +
+	"\x04card\x18\x01 \x01(\v2\x12.intervene.v1.CardR\x04card\x12/\n" +
+	"\amessage\x18\x02 \x01(\v2\x15.intervene.v1.MessageR\amessage\"\xe5\x01\n" +
+	"\x14ResendMessageRequest\x122\n" +
+	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\x12'\n" +
+	"\n" +
+	"command_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tcommandId\x123\n" +
+	"\x0eexpected_epoch\x18\x03 \x01(\x04B\a\xbaH\x042\x02 \x00H\x00R\rexpectedEpoch\x88\x01\x01\x12(\n" +
+	"\n" +
+	"message_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tmessageIdB\x11\n" +
+	"\x0f_expected_epoch\"p\n" +
+	"\x15ResendMessageResponse\x12&\n" +
 	"\x04card\x18\x01 \x01(\v2\x12.intervene.v1.CardR\x04card\x12/\n" +
 	"\amessage\x18\x02 \x01(\v2\x15.intervene.v1.MessageR\amessage\"\xdc\x01\n" +
 	"\x13RequestAgentRequest\x122\n" +
@@ -1973,7 +3134,17 @@ const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x14\x18\x01\"\x06r\x04\x10\x01\x18@R\x04tagsB\x11\n" +
 	"\x0f_expected_epoch\"9\n" +
 	"\x0fSetTagsResponse\x12&\n" +
-	"\x04card\x18\x01 \x01(\v2\x12.intervene.v1.CardR\x04card\"s\n" +
+	"\x04card\x18\x01 \x01(\v2\x12.intervene.v1.CardR\x04card\"\xba\x01\n" +
+	"\x13EraseContactRequest\x122\n" +
+	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\x12'\n" +
+	"\n" +
+	"command_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tcommandId\x123\n" +
+	"\x0eexpected_epoch\x18\x03 \x01(\x04B\a\xbaH\x042\x02 \x00H\x00R\rexpectedEpoch\x88\x01\x01B\x11\n" +
+	"\x0f_expected_epoch\"\x16\n" +
+	"\x14EraseContactResponse\"G\n" +
+	"\x11SendTypingRequest\x122\n" +
+	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\"\x14\n" +
+	"\x12SendTypingResponse\"s\n" +
 	"\x18WatchConversationRequest\x122\n" +
 	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\x12#\n" +
 	"\rafter_version\x18\x02 \x01(\x04R\fafterVersion\"\xe8\x01\n" +
@@ -1984,15 +3155,18 @@ const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\ago_away\x18\x04 \x01(\v2\x14.intervene.v1.GoAwayH\x00R\x06goAwayB\a\n" +
 	"\x05frame\"A\n" +
 	"\x06Events\x127\n" +
-	"\x06events\x18\x01 \x03(\v2\x1f.intervene.v1.ConversationEventR\x06events2\xea\n" +
-	"\n" +
+	"\x06events\x18\x01 \x03(\v2\x1f.intervene.v1.ConversationEventR\x06events2\x96\x0f\n" +
 	"\x0fLiveChatService\x12i\n" +
 	"\x11ListConversations\x12&.intervene.v1.ListConversationsRequest\x1a'.intervene.v1.ListConversationsResponse\"\x03\x90\x02\x01\x12c\n" +
 	"\x0fGetConversation\x12$.intervene.v1.GetConversationRequest\x1a%.intervene.v1.GetConversationResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\fListMessages\x12!.intervene.v1.ListMessagesRequest\x1a\".intervene.v1.ListMessagesResponse\"\x03\x90\x02\x01\x12T\n" +
 	"\n" +
-	"ListAgents\x12\x1f.intervene.v1.ListAgentsRequest\x1a .intervene.v1.ListAgentsResponse\"\x03\x90\x02\x01\x12R\n" +
-	"\vSendMessage\x12 .intervene.v1.SendMessageRequest\x1a!.intervene.v1.SendMessageResponse\x12U\n" +
+	"ListAgents\x12\x1f.intervene.v1.ListAgentsRequest\x1a .intervene.v1.ListAgentsResponse\"\x03\x90\x02\x01\x12]\n" +
+	"\rListTemplates\x12\".intervene.v1.ListTemplatesRequest\x1a#.intervene.v1.ListTemplatesResponse\"\x03\x90\x02\x01\x12c\n" +
+	"\x0fListDeadLetters\x12$.intervene.v1.ListDeadLettersRequest\x1a%.intervene.v1.ListDeadLettersResponse\"\x03\x90\x02\x01\x12R\n" +
+	"\vSendMessage\x12 .intervene.v1.SendMessageRequest\x1a!.intervene.v1.SendMessageResponse\x12d\n" +
+	"\x11StartConversation\x12&.intervene.v1.StartConversationRequest\x1a'.intervene.v1.StartConversationResponse\x12X\n" +
+	"\rResendMessage\x12\".intervene.v1.ResendMessageRequest\x1a#.intervene.v1.ResendMessageResponse\x12U\n" +
 	"\fRequestAgent\x12!.intervene.v1.RequestAgentRequest\x1a\".intervene.v1.RequestAgentResponse\x12^\n" +
 	"\x0fWithdrawRequest\x12$.intervene.v1.WithdrawRequestRequest\x1a%.intervene.v1.WithdrawRequestResponse\x12L\n" +
 	"\tIntervene\x12\x1e.intervene.v1.InterveneRequest\x1a\x1f.intervene.v1.InterveneResponse\x12I\n" +
@@ -2001,7 +3175,10 @@ const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\aResolve\x12\x1c.intervene.v1.ResolveRequest\x1a\x1d.intervene.v1.ResolveResponse\x12I\n" +
 	"\bMarkRead\x12\x1d.intervene.v1.MarkReadRequest\x1a\x1e.intervene.v1.MarkReadResponse\x12F\n" +
 	"\aAddNote\x12\x1c.intervene.v1.AddNoteRequest\x1a\x1d.intervene.v1.AddNoteResponse\x12F\n" +
-	"\aSetTags\x12\x1c.intervene.v1.SetTagsRequest\x1a\x1d.intervene.v1.SetTagsResponse\x12V\n" +
+	"\aSetTags\x12\x1c.intervene.v1.SetTagsRequest\x1a\x1d.intervene.v1.SetTagsResponse\x12U\n" +
+	"\fEraseContact\x12!.intervene.v1.EraseContactRequest\x1a\".intervene.v1.EraseContactResponse\x12O\n" +
+	"\n" +
+	"SendTyping\x12\x1f.intervene.v1.SendTypingRequest\x1a .intervene.v1.SendTypingResponse\x12V\n" +
 	"\n" +
 	"WatchBoard\x12\x1f.intervene.v1.WatchBoardRequest\x1a .intervene.v1.WatchBoardResponse\"\x03\x90\x02\x010\x01\x12k\n" +
 	"\x11WatchConversation\x12&.intervene.v1.WatchConversationRequest\x1a'.intervene.v1.WatchConversationResponse\"\x03\x90\x02\x010\x01BCZAgithub.com/intervenehq/intervene/rpc/gen/intervene/v1;intervenev1b\x06proto3"
@@ -2018,7 +3195,7 @@ func file_intervene_v1_livechat_proto_rawDescGZIP() []byte {
 	return file_intervene_v1_livechat_proto_rawDescData
 }
 
-var file_intervene_v1_livechat_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_intervene_v1_livechat_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_intervene_v1_livechat_proto_goTypes = []any{
 	(*ListConversationsRequest)(nil),  // 0: intervene.v1.ListConversationsRequest
 	(*ListConversationsResponse)(nil), // 1: intervene.v1.ListConversationsResponse
@@ -2029,103 +3206,159 @@ var file_intervene_v1_livechat_proto_goTypes = []any{
 	(*ListAgentsRequest)(nil),         // 6: intervene.v1.ListAgentsRequest
 	(*ListAgentsResponse)(nil),        // 7: intervene.v1.ListAgentsResponse
 	(*Agent)(nil),                     // 8: intervene.v1.Agent
-	(*SendMessageRequest)(nil),        // 9: intervene.v1.SendMessageRequest
-	(*SendMessageResponse)(nil),       // 10: intervene.v1.SendMessageResponse
-	(*RequestAgentRequest)(nil),       // 11: intervene.v1.RequestAgentRequest
-	(*RequestAgentResponse)(nil),      // 12: intervene.v1.RequestAgentResponse
-	(*WithdrawRequestRequest)(nil),    // 13: intervene.v1.WithdrawRequestRequest
-	(*WithdrawRequestResponse)(nil),   // 14: intervene.v1.WithdrawRequestResponse
-	(*InterveneRequest)(nil),          // 15: intervene.v1.InterveneRequest
-	(*InterveneResponse)(nil),         // 16: intervene.v1.InterveneResponse
-	(*TakeOverRequest)(nil),           // 17: intervene.v1.TakeOverRequest
-	(*TakeOverResponse)(nil),          // 18: intervene.v1.TakeOverResponse
-	(*TransferRequest)(nil),           // 19: intervene.v1.TransferRequest
-	(*TransferResponse)(nil),          // 20: intervene.v1.TransferResponse
-	(*ResolveRequest)(nil),            // 21: intervene.v1.ResolveRequest
-	(*ResolveResponse)(nil),           // 22: intervene.v1.ResolveResponse
-	(*MarkReadRequest)(nil),           // 23: intervene.v1.MarkReadRequest
-	(*MarkReadResponse)(nil),          // 24: intervene.v1.MarkReadResponse
-	(*AddNoteRequest)(nil),            // 25: intervene.v1.AddNoteRequest
-	(*AddNoteResponse)(nil),           // 26: intervene.v1.AddNoteResponse
-	(*SetTagsRequest)(nil),            // 27: intervene.v1.SetTagsRequest
-	(*SetTagsResponse)(nil),           // 28: intervene.v1.SetTagsResponse
-	(*WatchConversationRequest)(nil),  // 29: intervene.v1.WatchConversationRequest
-	(*WatchConversationResponse)(nil), // 30: intervene.v1.WatchConversationResponse
-	(*Events)(nil),                    // 31: intervene.v1.Events
-	(Column)(0),                       // 32: intervene.v1.Column
-	(*Card)(nil),                      // 33: intervene.v1.Card
-	(*Counters)(nil),                  // 34: intervene.v1.Counters
-	(*Message)(nil),                   // 35: intervene.v1.Message
-	(Role)(0),                         // 36: intervene.v1.Role
-	(*Text)(nil),                      // 37: intervene.v1.Text
-	(*Heartbeat)(nil),                 // 38: intervene.v1.Heartbeat
-	(*GoAway)(nil),                    // 39: intervene.v1.GoAway
-	(*ConversationEvent)(nil),         // 40: intervene.v1.ConversationEvent
-	(*WatchBoardRequest)(nil),         // 41: intervene.v1.WatchBoardRequest
-	(*WatchBoardResponse)(nil),        // 42: intervene.v1.WatchBoardResponse
+	(*ListTemplatesRequest)(nil),      // 9: intervene.v1.ListTemplatesRequest
+	(*ListTemplatesResponse)(nil),     // 10: intervene.v1.ListTemplatesResponse
+	(*TemplateInfo)(nil),              // 11: intervene.v1.TemplateInfo
+	(*TemplatePart)(nil),              // 12: intervene.v1.TemplatePart
+	(*TemplateButton)(nil),            // 13: intervene.v1.TemplateButton
+	(*ListDeadLettersRequest)(nil),    // 14: intervene.v1.ListDeadLettersRequest
+	(*ListDeadLettersResponse)(nil),   // 15: intervene.v1.ListDeadLettersResponse
+	(*SendMessageRequest)(nil),        // 16: intervene.v1.SendMessageRequest
+	(*SendMessageResponse)(nil),       // 17: intervene.v1.SendMessageResponse
+	(*StartConversationRequest)(nil),  // 18: intervene.v1.StartConversationRequest
+	(*StartConversationResponse)(nil), // 19: intervene.v1.StartConversationResponse
+	(*ResendMessageRequest)(nil),      // 20: intervene.v1.ResendMessageRequest
+	(*ResendMessageResponse)(nil),     // 21: intervene.v1.ResendMessageResponse
+	(*RequestAgentRequest)(nil),       // 22: intervene.v1.RequestAgentRequest
+	(*RequestAgentResponse)(nil),      // 23: intervene.v1.RequestAgentResponse
+	(*WithdrawRequestRequest)(nil),    // 24: intervene.v1.WithdrawRequestRequest
+	(*WithdrawRequestResponse)(nil),   // 25: intervene.v1.WithdrawRequestResponse
+	(*InterveneRequest)(nil),          // 26: intervene.v1.InterveneRequest
+	(*InterveneResponse)(nil),         // 27: intervene.v1.InterveneResponse
+	(*TakeOverRequest)(nil),           // 28: intervene.v1.TakeOverRequest
+	(*TakeOverResponse)(nil),          // 29: intervene.v1.TakeOverResponse
+	(*TransferRequest)(nil),           // 30: intervene.v1.TransferRequest
+	(*TransferResponse)(nil),          // 31: intervene.v1.TransferResponse
+	(*ResolveRequest)(nil),            // 32: intervene.v1.ResolveRequest
+	(*ResolveResponse)(nil),           // 33: intervene.v1.ResolveResponse
+	(*MarkReadRequest)(nil),           // 34: intervene.v1.MarkReadRequest
+	(*MarkReadResponse)(nil),          // 35: intervene.v1.MarkReadResponse
+	(*AddNoteRequest)(nil),            // 36: intervene.v1.AddNoteRequest
+	(*AddNoteResponse)(nil),           // 37: intervene.v1.AddNoteResponse
+	(*SetTagsRequest)(nil),            // 38: intervene.v1.SetTagsRequest
+	(*SetTagsResponse)(nil),           // 39: intervene.v1.SetTagsResponse
+	(*EraseContactRequest)(nil),       // 40: intervene.v1.EraseContactRequest
+	(*EraseContactResponse)(nil),      // 41: intervene.v1.EraseContactResponse
+	(*SendTypingRequest)(nil),         // 42: intervene.v1.SendTypingRequest
+	(*SendTypingResponse)(nil),        // 43: intervene.v1.SendTypingResponse
+	(*WatchConversationRequest)(nil),  // 44: intervene.v1.WatchConversationRequest
+	(*WatchConversationResponse)(nil), // 45: intervene.v1.WatchConversationResponse
+	(*Events)(nil),                    // 46: intervene.v1.Events
+	(Column)(0),                       // 47: intervene.v1.Column
+	(*Card)(nil),                      // 48: intervene.v1.Card
+	(*Counters)(nil),                  // 49: intervene.v1.Counters
+	(*Message)(nil),                   // 50: intervene.v1.Message
+	(Role)(0),                         // 51: intervene.v1.Role
+	(*Text)(nil),                      // 52: intervene.v1.Text
+	(*Media)(nil),                     // 53: intervene.v1.Media
+	(*Location)(nil),                  // 54: intervene.v1.Location
+	(*Contacts)(nil),                  // 55: intervene.v1.Contacts
+	(*Reaction)(nil),                  // 56: intervene.v1.Reaction
+	(*Buttons)(nil),                   // 57: intervene.v1.Buttons
+	(*List)(nil),                      // 58: intervene.v1.List
+	(*Link)(nil),                      // 59: intervene.v1.Link
+	(*Template)(nil),                  // 60: intervene.v1.Template
+	(*Heartbeat)(nil),                 // 61: intervene.v1.Heartbeat
+	(*GoAway)(nil),                    // 62: intervene.v1.GoAway
+	(*ConversationEvent)(nil),         // 63: intervene.v1.ConversationEvent
+	(*WatchBoardRequest)(nil),         // 64: intervene.v1.WatchBoardRequest
+	(*WatchBoardResponse)(nil),        // 65: intervene.v1.WatchBoardResponse
 }
 var file_intervene_v1_livechat_proto_depIdxs = []int32{
-	32, // 0: intervene.v1.ListConversationsRequest.column:type_name -> intervene.v1.Column
-	33, // 1: intervene.v1.ListConversationsResponse.cards:type_name -> intervene.v1.Card
-	34, // 2: intervene.v1.ListConversationsResponse.counters:type_name -> intervene.v1.Counters
-	33, // 3: intervene.v1.GetConversationResponse.card:type_name -> intervene.v1.Card
-	35, // 4: intervene.v1.ListMessagesResponse.messages:type_name -> intervene.v1.Message
+	47, // 0: intervene.v1.ListConversationsRequest.column:type_name -> intervene.v1.Column
+	48, // 1: intervene.v1.ListConversationsResponse.cards:type_name -> intervene.v1.Card
+	49, // 2: intervene.v1.ListConversationsResponse.counters:type_name -> intervene.v1.Counters
+	48, // 3: intervene.v1.GetConversationResponse.card:type_name -> intervene.v1.Card
+	50, // 4: intervene.v1.ListMessagesResponse.messages:type_name -> intervene.v1.Message
 	8,  // 5: intervene.v1.ListAgentsResponse.agents:type_name -> intervene.v1.Agent
-	36, // 6: intervene.v1.Agent.role:type_name -> intervene.v1.Role
-	37, // 7: intervene.v1.SendMessageRequest.text:type_name -> intervene.v1.Text
-	33, // 8: intervene.v1.SendMessageResponse.card:type_name -> intervene.v1.Card
-	35, // 9: intervene.v1.SendMessageResponse.message:type_name -> intervene.v1.Message
-	33, // 10: intervene.v1.RequestAgentResponse.card:type_name -> intervene.v1.Card
-	33, // 11: intervene.v1.WithdrawRequestResponse.card:type_name -> intervene.v1.Card
-	33, // 12: intervene.v1.InterveneResponse.card:type_name -> intervene.v1.Card
-	33, // 13: intervene.v1.TakeOverResponse.card:type_name -> intervene.v1.Card
-	33, // 14: intervene.v1.TransferResponse.card:type_name -> intervene.v1.Card
-	33, // 15: intervene.v1.ResolveResponse.card:type_name -> intervene.v1.Card
-	33, // 16: intervene.v1.MarkReadResponse.card:type_name -> intervene.v1.Card
-	33, // 17: intervene.v1.AddNoteResponse.card:type_name -> intervene.v1.Card
-	33, // 18: intervene.v1.SetTagsResponse.card:type_name -> intervene.v1.Card
-	33, // 19: intervene.v1.WatchConversationResponse.card:type_name -> intervene.v1.Card
-	31, // 20: intervene.v1.WatchConversationResponse.events:type_name -> intervene.v1.Events
-	38, // 21: intervene.v1.WatchConversationResponse.heartbeat:type_name -> intervene.v1.Heartbeat
-	39, // 22: intervene.v1.WatchConversationResponse.go_away:type_name -> intervene.v1.GoAway
-	40, // 23: intervene.v1.Events.events:type_name -> intervene.v1.ConversationEvent
-	0,  // 24: intervene.v1.LiveChatService.ListConversations:input_type -> intervene.v1.ListConversationsRequest
-	2,  // 25: intervene.v1.LiveChatService.GetConversation:input_type -> intervene.v1.GetConversationRequest
-	4,  // 26: intervene.v1.LiveChatService.ListMessages:input_type -> intervene.v1.ListMessagesRequest
-	6,  // 27: intervene.v1.LiveChatService.ListAgents:input_type -> intervene.v1.ListAgentsRequest
-	9,  // 28: intervene.v1.LiveChatService.SendMessage:input_type -> intervene.v1.SendMessageRequest
-	11, // 29: intervene.v1.LiveChatService.RequestAgent:input_type -> intervene.v1.RequestAgentRequest
-	13, // 30: intervene.v1.LiveChatService.WithdrawRequest:input_type -> intervene.v1.WithdrawRequestRequest
-	15, // 31: intervene.v1.LiveChatService.Intervene:input_type -> intervene.v1.InterveneRequest
-	17, // 32: intervene.v1.LiveChatService.TakeOver:input_type -> intervene.v1.TakeOverRequest
-	19, // 33: intervene.v1.LiveChatService.Transfer:input_type -> intervene.v1.TransferRequest
-	21, // 34: intervene.v1.LiveChatService.Resolve:input_type -> intervene.v1.ResolveRequest
-	23, // 35: intervene.v1.LiveChatService.MarkRead:input_type -> intervene.v1.MarkReadRequest
-	25, // 36: intervene.v1.LiveChatService.AddNote:input_type -> intervene.v1.AddNoteRequest
-	27, // 37: intervene.v1.LiveChatService.SetTags:input_type -> intervene.v1.SetTagsRequest
-	41, // 38: intervene.v1.LiveChatService.WatchBoard:input_type -> intervene.v1.WatchBoardRequest
-	29, // 39: intervene.v1.LiveChatService.WatchConversation:input_type -> intervene.v1.WatchConversationRequest
-	1,  // 40: intervene.v1.LiveChatService.ListConversations:output_type -> intervene.v1.ListConversationsResponse
-	3,  // 41: intervene.v1.LiveChatService.GetConversation:output_type -> intervene.v1.GetConversationResponse
-	5,  // 42: intervene.v1.LiveChatService.ListMessages:output_type -> intervene.v1.ListMessagesResponse
-	7,  // 43: intervene.v1.LiveChatService.ListAgents:output_type -> intervene.v1.ListAgentsResponse
-	10, // 44: intervene.v1.LiveChatService.SendMessage:output_type -> intervene.v1.SendMessageResponse
-	12, // 45: intervene.v1.LiveChatService.RequestAgent:output_type -> intervene.v1.RequestAgentResponse
-	14, // 46: intervene.v1.LiveChatService.WithdrawRequest:output_type -> intervene.v1.WithdrawRequestResponse
-	16, // 47: intervene.v1.LiveChatService.Intervene:output_type -> intervene.v1.InterveneResponse
-	18, // 48: intervene.v1.LiveChatService.TakeOver:output_type -> intervene.v1.TakeOverResponse
-	20, // 49: intervene.v1.LiveChatService.Transfer:output_type -> intervene.v1.TransferResponse
-	22, // 50: intervene.v1.LiveChatService.Resolve:output_type -> intervene.v1.ResolveResponse
-	24, // 51: intervene.v1.LiveChatService.MarkRead:output_type -> intervene.v1.MarkReadResponse
-	26, // 52: intervene.v1.LiveChatService.AddNote:output_type -> intervene.v1.AddNoteResponse
-	28, // 53: intervene.v1.LiveChatService.SetTags:output_type -> intervene.v1.SetTagsResponse
-	42, // 54: intervene.v1.LiveChatService.WatchBoard:output_type -> intervene.v1.WatchBoardResponse
-	30, // 55: intervene.v1.LiveChatService.WatchConversation:output_type -> intervene.v1.WatchConversationResponse
-	40, // [40:56] is the sub-list for method output_type
-	24, // [24:40] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	51, // 6: intervene.v1.Agent.role:type_name -> intervene.v1.Role
+	11, // 7: intervene.v1.ListTemplatesResponse.templates:type_name -> intervene.v1.TemplateInfo
+	12, // 8: intervene.v1.TemplateInfo.parts:type_name -> intervene.v1.TemplatePart
+	13, // 9: intervene.v1.TemplatePart.buttons:type_name -> intervene.v1.TemplateButton
+	50, // 10: intervene.v1.ListDeadLettersResponse.messages:type_name -> intervene.v1.Message
+	52, // 11: intervene.v1.SendMessageRequest.text:type_name -> intervene.v1.Text
+	53, // 12: intervene.v1.SendMessageRequest.image:type_name -> intervene.v1.Media
+	53, // 13: intervene.v1.SendMessageRequest.video:type_name -> intervene.v1.Media
+	53, // 14: intervene.v1.SendMessageRequest.audio:type_name -> intervene.v1.Media
+	53, // 15: intervene.v1.SendMessageRequest.document:type_name -> intervene.v1.Media
+	53, // 16: intervene.v1.SendMessageRequest.sticker:type_name -> intervene.v1.Media
+	54, // 17: intervene.v1.SendMessageRequest.location:type_name -> intervene.v1.Location
+	55, // 18: intervene.v1.SendMessageRequest.contacts:type_name -> intervene.v1.Contacts
+	56, // 19: intervene.v1.SendMessageRequest.reaction:type_name -> intervene.v1.Reaction
+	57, // 20: intervene.v1.SendMessageRequest.buttons:type_name -> intervene.v1.Buttons
+	58, // 21: intervene.v1.SendMessageRequest.list:type_name -> intervene.v1.List
+	59, // 22: intervene.v1.SendMessageRequest.link:type_name -> intervene.v1.Link
+	60, // 23: intervene.v1.SendMessageRequest.template:type_name -> intervene.v1.Template
+	48, // 24: intervene.v1.SendMessageResponse.card:type_name -> intervene.v1.Card
+	50, // 25: intervene.v1.SendMessageResponse.message:type_name -> intervene.v1.Message
+	60, // 26: intervene.v1.StartConversationRequest.template:type_name -> intervene.v1.Template
+	48, // 27: intervene.v1.StartConversationResponse.card:type_name -> intervene.v1.Card
+	50, // 28: intervene.v1.StartConversationResponse.message:type_name -> intervene.v1.Message
+	48, // 29: intervene.v1.ResendMessageResponse.card:type_name -> intervene.v1.Card
+	50, // 30: intervene.v1.ResendMessageResponse.message:type_name -> intervene.v1.Message
+	48, // 31: intervene.v1.RequestAgentResponse.card:type_name -> intervene.v1.Card
+	48, // 32: intervene.v1.WithdrawRequestResponse.card:type_name -> intervene.v1.Card
+	48, // 33: intervene.v1.InterveneResponse.card:type_name -> intervene.v1.Card
+	48, // 34: intervene.v1.TakeOverResponse.card:type_name -> intervene.v1.Card
+	48, // 35: intervene.v1.TransferResponse.card:type_name -> intervene.v1.Card
+	48, // 36: intervene.v1.ResolveResponse.card:type_name -> intervene.v1.Card
+	48, // 37: intervene.v1.MarkReadResponse.card:type_name -> intervene.v1.Card
+	48, // 38: intervene.v1.AddNoteResponse.card:type_name -> intervene.v1.Card
+	48, // 39: intervene.v1.SetTagsResponse.card:type_name -> intervene.v1.Card
+	48, // 40: intervene.v1.WatchConversationResponse.card:type_name -> intervene.v1.Card
+	46, // 41: intervene.v1.WatchConversationResponse.events:type_name -> intervene.v1.Events
+	61, // 42: intervene.v1.WatchConversationResponse.heartbeat:type_name -> intervene.v1.Heartbeat
+	62, // 43: intervene.v1.WatchConversationResponse.go_away:type_name -> intervene.v1.GoAway
+	63, // 44: intervene.v1.Events.events:type_name -> intervene.v1.ConversationEvent
+	0,  // 45: intervene.v1.LiveChatService.ListConversations:input_type -> intervene.v1.ListConversationsRequest
+	2,  // 46: intervene.v1.LiveChatService.GetConversation:input_type -> intervene.v1.GetConversationRequest
+	4,  // 47: intervene.v1.LiveChatService.ListMessages:input_type -> intervene.v1.ListMessagesRequest
+	6,  // 48: intervene.v1.LiveChatService.ListAgents:input_type -> intervene.v1.ListAgentsRequest
+	9,  // 49: intervene.v1.LiveChatService.ListTemplates:input_type -> intervene.v1.ListTemplatesRequest
+	14, // 50: intervene.v1.LiveChatService.ListDeadLetters:input_type -> intervene.v1.ListDeadLettersRequest
+	16, // 51: intervene.v1.LiveChatService.SendMessage:input_type -> intervene.v1.SendMessageRequest
+	18, // 52: intervene.v1.LiveChatService.StartConversation:input_type -> intervene.v1.StartConversationRequest
+	20, // 53: intervene.v1.LiveChatService.ResendMessage:input_type -> intervene.v1.ResendMessageRequest
+	22, // 54: intervene.v1.LiveChatService.RequestAgent:input_type -> intervene.v1.RequestAgentRequest
+	24, // 55: intervene.v1.LiveChatService.WithdrawRequest:input_type -> intervene.v1.WithdrawRequestRequest
+	26, // 56: intervene.v1.LiveChatService.Intervene:input_type -> intervene.v1.InterveneRequest
+	28, // 57: intervene.v1.LiveChatService.TakeOver:input_type -> intervene.v1.TakeOverRequest
+	30, // 58: intervene.v1.LiveChatService.Transfer:input_type -> intervene.v1.TransferRequest
+	32, // 59: intervene.v1.LiveChatService.Resolve:input_type -> intervene.v1.ResolveRequest
+	34, // 60: intervene.v1.LiveChatService.MarkRead:input_type -> intervene.v1.MarkReadRequest
+	36, // 61: intervene.v1.LiveChatService.AddNote:input_type -> intervene.v1.AddNoteRequest
+	38, // 62: intervene.v1.LiveChatService.SetTags:input_type -> intervene.v1.SetTagsRequest
+	40, // 63: intervene.v1.LiveChatService.EraseContact:input_type -> intervene.v1.EraseContactRequest
+	42, // 64: intervene.v1.LiveChatService.SendTyping:input_type -> intervene.v1.SendTypingRequest
+	64, // 65: intervene.v1.LiveChatService.WatchBoard:input_type -> intervene.v1.WatchBoardRequest
+	44, // 66: intervene.v1.LiveChatService.WatchConversation:input_type -> intervene.v1.WatchConversationRequest
+	1,  // 67: intervene.v1.LiveChatService.ListConversations:output_type -> intervene.v1.ListConversationsResponse
+	3,  // 68: intervene.v1.LiveChatService.GetConversation:output_type -> intervene.v1.GetConversationResponse
+	5,  // 69: intervene.v1.LiveChatService.ListMessages:output_type -> intervene.v1.ListMessagesResponse
+	7,  // 70: intervene.v1.LiveChatService.ListAgents:output_type -> intervene.v1.ListAgentsResponse
+	10, // 71: intervene.v1.LiveChatService.ListTemplates:output_type -> intervene.v1.ListTemplatesResponse
+	15, // 72: intervene.v1.LiveChatService.ListDeadLetters:output_type -> intervene.v1.ListDeadLettersResponse
+	17, // 73: intervene.v1.LiveChatService.SendMessage:output_type -> intervene.v1.SendMessageResponse
+	19, // 74: intervene.v1.LiveChatService.StartConversation:output_type -> intervene.v1.StartConversationResponse
+	21, // 75: intervene.v1.LiveChatService.ResendMessage:output_type -> intervene.v1.ResendMessageResponse
+	23, // 76: intervene.v1.LiveChatService.RequestAgent:output_type -> intervene.v1.RequestAgentResponse
+	25, // 77: intervene.v1.LiveChatService.WithdrawRequest:output_type -> intervene.v1.WithdrawRequestResponse
+	27, // 78: intervene.v1.LiveChatService.Intervene:output_type -> intervene.v1.InterveneResponse
+	29, // 79: intervene.v1.LiveChatService.TakeOver:output_type -> intervene.v1.TakeOverResponse
+	31, // 80: intervene.v1.LiveChatService.Transfer:output_type -> intervene.v1.TransferResponse
+	33, // 81: intervene.v1.LiveChatService.Resolve:output_type -> intervene.v1.ResolveResponse
+	35, // 82: intervene.v1.LiveChatService.MarkRead:output_type -> intervene.v1.MarkReadResponse
+	37, // 83: intervene.v1.LiveChatService.AddNote:output_type -> intervene.v1.AddNoteResponse
+	39, // 84: intervene.v1.LiveChatService.SetTags:output_type -> intervene.v1.SetTagsResponse
+	41, // 85: intervene.v1.LiveChatService.EraseContact:output_type -> intervene.v1.EraseContactResponse
+	43, // 86: intervene.v1.LiveChatService.SendTyping:output_type -> intervene.v1.SendTypingResponse
+	65, // 87: intervene.v1.LiveChatService.WatchBoard:output_type -> intervene.v1.WatchBoardResponse
+	45, // 88: intervene.v1.LiveChatService.WatchConversation:output_type -> intervene.v1.WatchConversationResponse
+	67, // [67:89] is the sub-list for method output_type
+	45, // [45:67] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_intervene_v1_livechat_proto_init() }
@@ -2134,20 +3367,35 @@ func file_intervene_v1_livechat_proto_init() {
 		return
 	}
 	file_intervene_v1_board_proto_init()
+	file_intervene_v1_content_proto_init()
 	file_intervene_v1_conversation_proto_init()
-	file_intervene_v1_livechat_proto_msgTypes[9].OneofWrappers = []any{
+	file_intervene_v1_livechat_proto_msgTypes[16].OneofWrappers = []any{
 		(*SendMessageRequest_Text)(nil),
+		(*SendMessageRequest_Image)(nil),
+		(*SendMessageRequest_Video)(nil),
+		(*SendMessageRequest_Audio)(nil),
+		(*SendMessageRequest_Document)(nil),
+		(*SendMessageRequest_Sticker)(nil),
+		(*SendMessageRequest_Location)(nil),
+		(*SendMessageRequest_Contacts)(nil),
+		(*SendMessageRequest_Reaction)(nil),
+		(*SendMessageRequest_Buttons)(nil),
+		(*SendMessageRequest_List)(nil),
+		(*SendMessageRequest_Link)(nil),
+		(*SendMessageRequest_Template)(nil),
 	}
-	file_intervene_v1_livechat_proto_msgTypes[11].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[13].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[15].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[17].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[19].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[21].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[23].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[25].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[27].OneofWrappers = []any{}
-	file_intervene_v1_livechat_proto_msgTypes[30].OneofWrappers = []any{
+	file_intervene_v1_livechat_proto_msgTypes[20].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[22].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[24].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[26].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[28].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[30].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[32].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[34].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[36].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[38].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[40].OneofWrappers = []any{}
+	file_intervene_v1_livechat_proto_msgTypes[45].OneofWrappers = []any{
 		(*WatchConversationResponse_Card)(nil),
 		(*WatchConversationResponse_Events)(nil),
 		(*WatchConversationResponse_Heartbeat)(nil),
@@ -2159,7 +3407,7 @@ func file_intervene_v1_livechat_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intervene_v1_livechat_proto_rawDesc), len(file_intervene_v1_livechat_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

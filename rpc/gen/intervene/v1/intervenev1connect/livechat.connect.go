@@ -48,9 +48,21 @@ const (
 	// LiveChatServiceListAgentsProcedure is the fully-qualified name of the LiveChatService's
 	// ListAgents RPC.
 	LiveChatServiceListAgentsProcedure = "/intervene.v1.LiveChatService/ListAgents"
+	// LiveChatServiceListTemplatesProcedure is the fully-qualified name of the LiveChatService's
+	// ListTemplates RPC.
+	LiveChatServiceListTemplatesProcedure = "/intervene.v1.LiveChatService/ListTemplates"
+	// LiveChatServiceListDeadLettersProcedure is the fully-qualified name of the LiveChatService's
+	// ListDeadLetters RPC.
+	LiveChatServiceListDeadLettersProcedure = "/intervene.v1.LiveChatService/ListDeadLetters"
 	// LiveChatServiceSendMessageProcedure is the fully-qualified name of the LiveChatService's
 	// SendMessage RPC.
 	LiveChatServiceSendMessageProcedure = "/intervene.v1.LiveChatService/SendMessage"
+	// LiveChatServiceStartConversationProcedure is the fully-qualified name of the LiveChatService's
+	// StartConversation RPC.
+	LiveChatServiceStartConversationProcedure = "/intervene.v1.LiveChatService/StartConversation"
+	// LiveChatServiceResendMessageProcedure is the fully-qualified name of the LiveChatService's
+	// ResendMessage RPC.
+	LiveChatServiceResendMessageProcedure = "/intervene.v1.LiveChatService/ResendMessage"
 	// LiveChatServiceRequestAgentProcedure is the fully-qualified name of the LiveChatService's
 	// RequestAgent RPC.
 	LiveChatServiceRequestAgentProcedure = "/intervene.v1.LiveChatService/RequestAgent"
@@ -75,6 +87,12 @@ const (
 	LiveChatServiceAddNoteProcedure = "/intervene.v1.LiveChatService/AddNote"
 	// LiveChatServiceSetTagsProcedure is the fully-qualified name of the LiveChatService's SetTags RPC.
 	LiveChatServiceSetTagsProcedure = "/intervene.v1.LiveChatService/SetTags"
+	// LiveChatServiceEraseContactProcedure is the fully-qualified name of the LiveChatService's
+	// EraseContact RPC.
+	LiveChatServiceEraseContactProcedure = "/intervene.v1.LiveChatService/EraseContact"
+	// LiveChatServiceSendTypingProcedure is the fully-qualified name of the LiveChatService's
+	// SendTyping RPC.
+	LiveChatServiceSendTypingProcedure = "/intervene.v1.LiveChatService/SendTyping"
 	// LiveChatServiceWatchBoardProcedure is the fully-qualified name of the LiveChatService's
 	// WatchBoard RPC.
 	LiveChatServiceWatchBoardProcedure = "/intervene.v1.LiveChatService/WatchBoard"
@@ -92,10 +110,29 @@ type LiveChatServiceClient interface {
 	ListMessages(context.Context, *v1.ListMessagesRequest) (*v1.ListMessagesResponse, error)
 	// ListAgents names everybody who may hold a conversation of the workspace.
 	ListAgents(context.Context, *v1.ListAgentsRequest) (*v1.ListAgentsResponse, error)
+	// ListTemplates pages through the templates of a channel's WhatsApp business
+	// account, by name and language. They are at most 10 minutes old.
+	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
+	// ListDeadLetters pages through the messages of the last 30 days that were
+	// REJECTED or FAILED and not sent again, the newest first; for supervisors and
+	// administrators. ResendMessage sends one again.
+	ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error)
 	// SendMessage queues a message to the customer, as the holder or, with
 	// ROLE_BOT, as the bot. Agents who do not hold the conversation are refused,
-	// NOT_HOLDER; the bot is refused while an agent holds it, BOT_FENCED.
+	// NOT_HOLDER; the bot is refused while an agent holds it, BOT_FENCED, and while
+	// somebody writes from elsewhere, BOT_MUTED. Outside the window all but a
+	// template is refused, WINDOW_CLOSED.
 	SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageResponse, error)
+	// StartConversation sends a template to somebody who need not have written
+	// before, where the workspace's policy lets its agents write first. A
+	// conversation that is already there is used if it stands in HISTORY or the
+	// caller holds it; else NOT_HOLDER. In HISTORY it stays until the customer answers.
+	StartConversation(context.Context, *v1.StartConversationRequest) (*v1.StartConversationResponse, error)
+	// ResendMessage queues anew a message that is REJECTED, FAILED or UNKNOWN, as
+	// a message of its own, once; else NOT_RESENDABLE. After UNKNOWN the customer may
+	// have it twice. It is for the holder and for supervisors, who may do it in any
+	// column, but in HISTORY for templates only.
+	ResendMessage(context.Context, *v1.ResendMessageRequest) (*v1.ResendMessageResponse, error)
 	// RequestAgent asks for a person. It changes nothing when one is already
 	// asked for or holds the conversation.
 	RequestAgent(context.Context, *v1.RequestAgentRequest) (*v1.RequestAgentResponse, error)
@@ -111,12 +148,24 @@ type LiveChatServiceClient interface {
 	// Resolve gives the conversation back to the bot; in REQUESTING it dismisses
 	// the request.
 	Resolve(context.Context, *v1.ResolveRequest) (*v1.ResolveResponse, error)
-	// MarkRead sets unread_count to zero.
+	// MarkRead sets unread_count to zero. Where the configuration has it so,
+	// WhatsApp is told that the newest message of the customer was read, which is
+	// tried once and holds up nothing.
 	MarkRead(context.Context, *v1.MarkReadRequest) (*v1.MarkReadResponse, error)
 	// AddNote keeps a note that only agents see.
 	AddNote(context.Context, *v1.AddNoteRequest) (*v1.AddNoteResponse, error)
 	// SetTags replaces all tags.
 	SetTags(context.Context, *v1.SetTagsRequest) (*v1.SetTagsResponse, error)
+	// EraseContact removes what is known of the customer, for ever: messages, files,
+	// name and identities; for administrators. What stays says that there was a
+	// conversation, and who erased it. The customer's next message begins a new one.
+	EraseContact(context.Context, *v1.EraseContactRequest) (*v1.EraseContactResponse, error)
+	// SendTyping shows the customer for up to 25 seconds that an answer is being
+	// written, and that what they wrote was read. It is for whoever may write: the
+	// holder, or the bot while nobody holds the conversation. It is no command:
+	// nothing is stored, it is tried once, and an answer without an error says no
+	// more than that it will be. Where the customer never wrote it does nothing.
+	SendTyping(context.Context, *v1.SendTypingRequest) (*v1.SendTypingResponse, error)
 	// WatchBoard streams the three columns.
 	WatchBoard(context.Context, *v1.WatchBoardRequest) (*connect.ServerStreamForClient[v1.WatchBoardResponse], error)
 	// WatchConversation streams the events of one conversation without a gap.
@@ -162,10 +211,36 @@ func NewLiveChatServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listTemplates: connect.NewClient[v1.ListTemplatesRequest, v1.ListTemplatesResponse](
+			httpClient,
+			baseURL+LiveChatServiceListTemplatesProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("ListTemplates")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listDeadLetters: connect.NewClient[v1.ListDeadLettersRequest, v1.ListDeadLettersResponse](
+			httpClient,
+			baseURL+LiveChatServiceListDeadLettersProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("ListDeadLetters")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		sendMessage: connect.NewClient[v1.SendMessageRequest, v1.SendMessageResponse](
 			httpClient,
 			baseURL+LiveChatServiceSendMessageProcedure,
 			connect.WithSchema(liveChatServiceMethods.ByName("SendMessage")),
+			connect.WithClientOptions(opts...),
+		),
+		startConversation: connect.NewClient[v1.StartConversationRequest, v1.StartConversationResponse](
+			httpClient,
+			baseURL+LiveChatServiceStartConversationProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("StartConversation")),
+			connect.WithClientOptions(opts...),
+		),
+		resendMessage: connect.NewClient[v1.ResendMessageRequest, v1.ResendMessageResponse](
+			httpClient,
+			baseURL+LiveChatServiceResendMessageProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("ResendMessage")),
 			connect.WithClientOptions(opts...),
 		),
 		requestAgent: connect.NewClient[v1.RequestAgentRequest, v1.RequestAgentResponse](
@@ -222,6 +297,18 @@ func NewLiveChatServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(liveChatServiceMethods.ByName("SetTags")),
 			connect.WithClientOptions(opts...),
 		),
+		eraseContact: connect.NewClient[v1.EraseContactRequest, v1.EraseContactResponse](
+			httpClient,
+			baseURL+LiveChatServiceEraseContactProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("EraseContact")),
+			connect.WithClientOptions(opts...),
+		),
+		sendTyping: connect.NewClient[v1.SendTypingRequest, v1.SendTypingResponse](
+			httpClient,
+			baseURL+LiveChatServiceSendTypingProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("SendTyping")),
+			connect.WithClientOptions(opts...),
+		),
 		watchBoard: connect.NewClient[v1.WatchBoardRequest, v1.WatchBoardResponse](
 			httpClient,
 			baseURL+LiveChatServiceWatchBoardProcedure,
@@ -245,7 +332,11 @@ type liveChatServiceClient struct {
 	getConversation   *connect.Client[v1.GetConversationRequest, v1.GetConversationResponse]
 	listMessages      *connect.Client[v1.ListMessagesRequest, v1.ListMessagesResponse]
 	listAgents        *connect.Client[v1.ListAgentsRequest, v1.ListAgentsResponse]
+	listTemplates     *connect.Client[v1.ListTemplatesRequest, v1.ListTemplatesResponse]
+	listDeadLetters   *connect.Client[v1.ListDeadLettersRequest, v1.ListDeadLettersResponse]
 	sendMessage       *connect.Client[v1.SendMessageRequest, v1.SendMessageResponse]
+	startConversation *connect.Client[v1.StartConversationRequest, v1.StartConversationResponse]
+	resendMessage     *connect.Client[v1.ResendMessageRequest, v1.ResendMessageResponse]
 	requestAgent      *connect.Client[v1.RequestAgentRequest, v1.RequestAgentResponse]
 	withdrawRequest   *connect.Client[v1.WithdrawRequestRequest, v1.WithdrawRequestResponse]
 	intervene         *connect.Client[v1.InterveneRequest, v1.InterveneResponse]
@@ -255,6 +346,8 @@ type liveChatServiceClient struct {
 	markRead          *connect.Client[v1.MarkReadRequest, v1.MarkReadResponse]
 	addNote           *connect.Client[v1.AddNoteRequest, v1.AddNoteResponse]
 	setTags           *connect.Client[v1.SetTagsRequest, v1.SetTagsResponse]
+	eraseContact      *connect.Client[v1.EraseContactRequest, v1.EraseContactResponse]
+	sendTyping        *connect.Client[v1.SendTypingRequest, v1.SendTypingResponse]
 	watchBoard        *connect.Client[v1.WatchBoardRequest, v1.WatchBoardResponse]
 	watchConversation *connect.Client[v1.WatchConversationRequest, v1.WatchConversationResponse]
 }
@@ -295,9 +388,45 @@ func (c *liveChatServiceClient) ListAgents(ctx context.Context, req *v1.ListAgen
 	return nil, err
 }
 
+// ListTemplates calls intervene.v1.LiveChatService.ListTemplates.
+func (c *liveChatServiceClient) ListTemplates(ctx context.Context, req *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error) {
+	response, err := c.listTemplates.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListDeadLetters calls intervene.v1.LiveChatService.ListDeadLetters.
+func (c *liveChatServiceClient) ListDeadLetters(ctx context.Context, req *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error) {
+	response, err := c.listDeadLetters.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // SendMessage calls intervene.v1.LiveChatService.SendMessage.
 func (c *liveChatServiceClient) SendMessage(ctx context.Context, req *v1.SendMessageRequest) (*v1.SendMessageResponse, error) {
 	response, err := c.sendMessage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// StartConversation calls intervene.v1.LiveChatService.StartConversation.
+func (c *liveChatServiceClient) StartConversation(ctx context.Context, req *v1.StartConversationRequest) (*v1.StartConversationResponse, error) {
+	response, err := c.startConversation.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResendMessage calls intervene.v1.LiveChatService.ResendMessage.
+func (c *liveChatServiceClient) ResendMessage(ctx context.Context, req *v1.ResendMessageRequest) (*v1.ResendMessageResponse, error) {
+	response, err := c.resendMessage.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -385,6 +514,24 @@ func (c *liveChatServiceClient) SetTags(ctx context.Context, req *v1.SetTagsRequ
 	return nil, err
 }
 
+// EraseContact calls intervene.v1.LiveChatService.EraseContact.
+func (c *liveChatServiceClient) EraseContact(ctx context.Context, req *v1.EraseContactRequest) (*v1.EraseContactResponse, error) {
+	response, err := c.eraseContact.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SendTyping calls intervene.v1.LiveChatService.SendTyping.
+func (c *liveChatServiceClient) SendTyping(ctx context.Context, req *v1.SendTypingRequest) (*v1.SendTypingResponse, error) {
+	response, err := c.sendTyping.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // WatchBoard calls intervene.v1.LiveChatService.WatchBoard.
 func (c *liveChatServiceClient) WatchBoard(ctx context.Context, req *v1.WatchBoardRequest) (*connect.ServerStreamForClient[v1.WatchBoardResponse], error) {
 	return c.watchBoard.CallServerStream(ctx, connect.NewRequest(req))
@@ -404,10 +551,29 @@ type LiveChatServiceHandler interface {
 	ListMessages(context.Context, *v1.ListMessagesRequest) (*v1.ListMessagesResponse, error)
 	// ListAgents names everybody who may hold a conversation of the workspace.
 	ListAgents(context.Context, *v1.ListAgentsRequest) (*v1.ListAgentsResponse, error)
+	// ListTemplates pages through the templates of a channel's WhatsApp business
+	// account, by name and language. They are at most 10 minutes old.
+	ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error)
+	// ListDeadLetters pages through the messages of the last 30 days that were
+	// REJECTED or FAILED and not sent again, the newest first; for supervisors and
+	// administrators. ResendMessage sends one again.
+	ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error)
 	// SendMessage queues a message to the customer, as the holder or, with
 	// ROLE_BOT, as the bot. Agents who do not hold the conversation are refused,
-	// NOT_HOLDER; the bot is refused while an agent holds it, BOT_FENCED.
+	// NOT_HOLDER; the bot is refused while an agent holds it, BOT_FENCED, and while
+	// somebody writes from elsewhere, BOT_MUTED. Outside the window all but a
+	// template is refused, WINDOW_CLOSED.
 	SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageResponse, error)
+	// StartConversation sends a template to somebody who need not have written
+	// before, where the workspace's policy lets its agents write first. A
+	// conversation that is already there is used if it stands in HISTORY or the
+	// caller holds it; else NOT_HOLDER. In HISTORY it stays until the customer answers.
+	StartConversation(context.Context, *v1.StartConversationRequest) (*v1.StartConversationResponse, error)
+	// ResendMessage queues anew a message that is REJECTED, FAILED or UNKNOWN, as
+	// a message of its own, once; else NOT_RESENDABLE. After UNKNOWN the customer may
+	// have it twice. It is for the holder and for supervisors, who may do it in any
+	// column, but in HISTORY for templates only.
+	ResendMessage(context.Context, *v1.ResendMessageRequest) (*v1.ResendMessageResponse, error)
 	// RequestAgent asks for a person. It changes nothing when one is already
 	// asked for or holds the conversation.
 	RequestAgent(context.Context, *v1.RequestAgentRequest) (*v1.RequestAgentResponse, error)
@@ -423,12 +589,24 @@ type LiveChatServiceHandler interface {
 	// Resolve gives the conversation back to the bot; in REQUESTING it dismisses
 	// the request.
 	Resolve(context.Context, *v1.ResolveRequest) (*v1.ResolveResponse, error)
-	// MarkRead sets unread_count to zero.
+	// MarkRead sets unread_count to zero. Where the configuration has it so,
+	// WhatsApp is told that the newest message of the customer was read, which is
+	// tried once and holds up nothing.
 	MarkRead(context.Context, *v1.MarkReadRequest) (*v1.MarkReadResponse, error)
 	// AddNote keeps a note that only agents see.
 	AddNote(context.Context, *v1.AddNoteRequest) (*v1.AddNoteResponse, error)
 	// SetTags replaces all tags.
 	SetTags(context.Context, *v1.SetTagsRequest) (*v1.SetTagsResponse, error)
+	// EraseContact removes what is known of the customer, for ever: messages, files,
+	// name and identities; for administrators. What stays says that there was a
+	// conversation, and who erased it. The customer's next message begins a new one.
+	EraseContact(context.Context, *v1.EraseContactRequest) (*v1.EraseContactResponse, error)
+	// SendTyping shows the customer for up to 25 seconds that an answer is being
+	// written, and that what they wrote was read. It is for whoever may write: the
+	// holder, or the bot while nobody holds the conversation. It is no command:
+	// nothing is stored, it is tried once, and an answer without an error says no
+	// more than that it will be. Where the customer never wrote it does nothing.
+	SendTyping(context.Context, *v1.SendTypingRequest) (*v1.SendTypingResponse, error)
 	// WatchBoard streams the three columns.
 	WatchBoard(context.Context, *v1.WatchBoardRequest, *connect.ServerStream[v1.WatchBoardResponse]) error
 	// WatchConversation streams the events of one conversation without a gap.
@@ -470,10 +648,36 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	liveChatServiceListTemplatesHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceListTemplatesProcedure,
+		svc.ListTemplates,
+		connect.WithSchema(liveChatServiceMethods.ByName("ListTemplates")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	liveChatServiceListDeadLettersHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceListDeadLettersProcedure,
+		svc.ListDeadLetters,
+		connect.WithSchema(liveChatServiceMethods.ByName("ListDeadLetters")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	liveChatServiceSendMessageHandler := connect.NewUnaryHandlerSimple(
 		LiveChatServiceSendMessageProcedure,
 		svc.SendMessage,
 		connect.WithSchema(liveChatServiceMethods.ByName("SendMessage")),
+		connect.WithHandlerOptions(opts...),
+	)
+	liveChatServiceStartConversationHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceStartConversationProcedure,
+		svc.StartConversation,
+		connect.WithSchema(liveChatServiceMethods.ByName("StartConversation")),
+		connect.WithHandlerOptions(opts...),
+	)
+	liveChatServiceResendMessageHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceResendMessageProcedure,
+		svc.ResendMessage,
+		connect.WithSchema(liveChatServiceMethods.ByName("ResendMessage")),
 		connect.WithHandlerOptions(opts...),
 	)
 	liveChatServiceRequestAgentHandler := connect.NewUnaryHandlerSimple(
@@ -530,6 +734,18 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 		connect.WithSchema(liveChatServiceMethods.ByName("SetTags")),
 		connect.WithHandlerOptions(opts...),
 	)
+	liveChatServiceEraseContactHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceEraseContactProcedure,
+		svc.EraseContact,
+		connect.WithSchema(liveChatServiceMethods.ByName("EraseContact")),
+		connect.WithHandlerOptions(opts...),
+	)
+	liveChatServiceSendTypingHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceSendTypingProcedure,
+		svc.SendTyping,
+		connect.WithSchema(liveChatServiceMethods.ByName("SendTyping")),
+		connect.WithHandlerOptions(opts...),
+	)
 	liveChatServiceWatchBoardHandler := connect.NewServerStreamHandlerSimple(
 		LiveChatServiceWatchBoardProcedure,
 		svc.WatchBoard,
@@ -554,8 +770,16 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 			liveChatServiceListMessagesHandler.ServeHTTP(w, r)
 		case LiveChatServiceListAgentsProcedure:
 			liveChatServiceListAgentsHandler.ServeHTTP(w, r)
+		case LiveChatServiceListTemplatesProcedure:
+			liveChatServiceListTemplatesHandler.ServeHTTP(w, r)
+		case LiveChatServiceListDeadLettersProcedure:
+			liveChatServiceListDeadLettersHandler.ServeHTTP(w, r)
 		case LiveChatServiceSendMessageProcedure:
 			liveChatServiceSendMessageHandler.ServeHTTP(w, r)
+		case LiveChatServiceStartConversationProcedure:
+			liveChatServiceStartConversationHandler.ServeHTTP(w, r)
+		case LiveChatServiceResendMessageProcedure:
+			liveChatServiceResendMessageHandler.ServeHTTP(w, r)
 		case LiveChatServiceRequestAgentProcedure:
 			liveChatServiceRequestAgentHandler.ServeHTTP(w, r)
 		case LiveChatServiceWithdrawRequestProcedure:
@@ -574,6 +798,10 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 			liveChatServiceAddNoteHandler.ServeHTTP(w, r)
 		case LiveChatServiceSetTagsProcedure:
 			liveChatServiceSetTagsHandler.ServeHTTP(w, r)
+		case LiveChatServiceEraseContactProcedure:
+			liveChatServiceEraseContactHandler.ServeHTTP(w, r)
+		case LiveChatServiceSendTypingProcedure:
+			liveChatServiceSendTypingHandler.ServeHTTP(w, r)
 		case LiveChatServiceWatchBoardProcedure:
 			liveChatServiceWatchBoardHandler.ServeHTTP(w, r)
 		case LiveChatServiceWatchConversationProcedure:
@@ -603,8 +831,24 @@ func (UnimplementedLiveChatServiceHandler) ListAgents(context.Context, *v1.ListA
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.ListAgents is not implemented"))
 }
 
+func (UnimplementedLiveChatServiceHandler) ListTemplates(context.Context, *v1.ListTemplatesRequest) (*v1.ListTemplatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.ListTemplates is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.ListDeadLetters is not implemented"))
+}
+
 func (UnimplementedLiveChatServiceHandler) SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.SendMessage is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) StartConversation(context.Context, *v1.StartConversationRequest) (*v1.StartConversationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.StartConversation is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) ResendMessage(context.Context, *v1.ResendMessageRequest) (*v1.ResendMessageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.ResendMessage is not implemented"))
 }
 
 func (UnimplementedLiveChatServiceHandler) RequestAgent(context.Context, *v1.RequestAgentRequest) (*v1.RequestAgentResponse, error) {
@@ -641,6 +885,14 @@ func (UnimplementedLiveChatServiceHandler) AddNote(context.Context, *v1.AddNoteR
 
 func (UnimplementedLiveChatServiceHandler) SetTags(context.Context, *v1.SetTagsRequest) (*v1.SetTagsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.SetTags is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) EraseContact(context.Context, *v1.EraseContactRequest) (*v1.EraseContactResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.EraseContact is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) SendTyping(context.Context, *v1.SendTypingRequest) (*v1.SendTypingResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.SendTyping is not implemented"))
 }
 
 func (UnimplementedLiveChatServiceHandler) WatchBoard(context.Context, *v1.WatchBoardRequest, *connect.ServerStream[v1.WatchBoardResponse]) error {

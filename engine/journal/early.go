@@ -1,0 +1,150 @@
+package journal
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/engine/journal/record"
+)
+
+// earlyGeneration is how long at least a status is kept that came before anybody
+// knew the send it is of, and at most half of how long.
+const earlyGeneration = 24 * time.Hour
+
+func earlyDay(i engine.Instant) int64 {
+	return int64(i.Truncate(earlyGeneration)) / earlyGeneration.Milliseconds()
+}
+
+// ParkStatus makes a status durable that names a message which nobody has sent
+// yet: the platform was faster than its own answer. Should the send have become
+// known meanwhile, it is answered, and nothing is kept: so either the caller of
+// this finds the send, or the one who records the platform's answer finds the
+// status with EarlyStatuses.
+func (j *Journal) ParkStatus(i engine.Inbound) (send engine.MessageID, known bool, err error) {
+	s := i.Status
+	if s == nil {
+		return engine.MessageID{}, false, &engine.Error{Code: engine.CodeInvalid, Field: "status", Problem: "must be given"}
+	}
+	value, err := appendRecord(nil, &record.Early{Workspace: string(i.Workspace), Channel: string(i.Channel), Status: status(s)})
+	if err != nil {
+		return engine.MessageID{}, false, err
+	}
+	day := earlyDay(engine.InstantOf(j.options.Now()))
+	key := append(earlyKey(nil, j.shard, day, i.Channel, s.External), byte(s.State))
+	err = j.change(func(b *pebble.Batch) error {
+		j.early.Store(true) // before it can be found
+		return b.Set(key, value, nil)
+	})
+	if err != nil {
+		return engine.MessageID{}, false, err
+	}
+	if send, known, err = j.BySend(i.Channel, s.External); err != nil || !known {
+		return engine.MessageID{}, false, err
+	}
+	return send, true, j.change(func(b *pebble.Batch) error { return b.Delete(key, nil) })
+}
+
+// EarlyStatuses are the parked statuses of a message that the platform has just
+// named, the oldest first. They stay until they are dropped, or for a day at least.
+func (j *Journal) EarlyStatuses(channel engine.ChannelID, external string) ([]engine.Inbound, error) {
+	if !j.early.Load() {
+		return nil, nil // there is none at all
+	}
+	if err := j.enter(); err != nil {
+		return nil, err
+	}
+	defer j.leave()
+	// Nothing is shown before it is durable.
+	j.changing.begin()
+	defer j.changing.end()
+	var found []engine.Inbound
+	for _, prefix := range j.earlyPrefixes(channel, external) {
+		items, err := j.scanEarly(prefix)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, items...)
+	}
+	slices.SortStableFunc(found, func(a, b engine.Inbound) int { return cmp.Compare(a.Status.At, b.Status.At) })
+	return found, nil
+}
+
+// AllEarlyStatuses are all that are parked, at most limit: what a start after a
+// crash looks through for messages that are known by now.
+func (j *Journal) AllEarlyStatuses(limit int) ([]engine.Inbound, error) {
+	if err := j.enter(); err != nil {
+		return nil, err
+	}
+	defer j.leave()
+	j.changing.begin()
+	defer j.changing.end()
+	items, err := j.scanEarly(shardKey(nil, spaceEarly, j.shard))
+	return items[:min(len(items), pageLimit(limit))], err
+}
+
+// DropEarly forgets the parked statuses of a message, which were recorded.
+func (j *Journal) DropEarly(channel engine.ChannelID, external string) error {
+	if !j.early.Load() {
+		return nil
+	}
+	return j.change(func(b *pebble.Batch) error {
+		for _, prefix := range j.earlyPrefixes(channel, external) {
+			err := scan(j.db, prefix, afterAll(prefix), func(key, _ []byte) (bool, error) { return true, b.Delete(key, nil) })
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (j *Journal) scanEarly(prefix []byte) (items []engine.Inbound, err error) {
+	err = scan(j.db, prefix, afterAll(prefix), func(_, value []byte) (bool, error) {
+		item, err := decodeEarly(value)
+		items = append(items, item)
+		return len(items) < maxPage, err
+	})
+	return items, err
+}
+
+// earlyPrefixes are where statuses of a message may stand. The day ahead is of
+// those that came while the clock ran ahead.
+func (j *Journal) earlyPrefixes(channel engine.ChannelID, external string) [][]byte {
+	today := earlyDay(engine.InstantOf(j.options.Now()))
+	var prefixes [][]byte
+	for day := today - 1; day <= today+1; day++ {
+		prefixes = append(prefixes, earlyKey(nil, j.shard, day, channel, external))
+	}
+	return prefixes
+}
+
+func earlyKey(key []byte, shard engine.Shard, day int64, channel engine.ChannelID, external string) []byte {
+	d := digestOf(spaceEarly, string(channel), external)
+	return append(appendNumber(shardKey(key, spaceEarly, shard), day), d[:]...)
+}
+
+func decodeEarly(value []byte) (engine.Inbound, error) {
+	var m record.Early
+	if err := decodeRecord("early", value, &m); err != nil {
+		return engine.Inbound{}, err
+	}
+	return engine.Inbound{
+		Workspace: engine.WorkspaceID(m.GetWorkspace()), Channel: engine.ChannelID(m.GetChannel()), Status: statusOf(m.GetStatus()),
+	}, nil
+}
+
+// lookForEarly says whether any status is parked. Nothing is parked meanwhile.
+func (j *Journal) lookForEarly() error {
+	found := false
+	prefix := shardKey(nil, spaceEarly, j.shard)
+	err := scan(j.db, prefix, afterAll(prefix), func([]byte, []byte) (bool, error) {
+		found = true
+		return false, nil
+	})
+	j.early.Store(found)
+	return err
+}
