@@ -55,6 +55,8 @@ type work struct {
 	contact engine.Contact
 	sendDue engine.Instant
 	media   []engine.PendingMedia
+	// retention is how long its workspace keeps content; 0: for ever.
+	retention time.Duration
 }
 
 // conversation is the actor of one conversation.
@@ -120,7 +122,7 @@ func (c *conversation) answer(r *request) (answer response) {
 	case askTurn:
 		answer = c.askTurn()
 	case askWork:
-		answer = response{work: &work{c.state.Channel, c.state.Contact, c.index.Due[engine.DueSend], c.state.Media}}
+		answer = response{work: c.work()}
 	default:
 		answer = c.run(r.command)
 	}
@@ -128,6 +130,13 @@ func (c *conversation) answer(r *request) (answer response) {
 		answer = response{err: c.quarantine("it cannot be read")}
 	}
 	return answer
+}
+
+func (c *conversation) work() *work {
+	return &work{
+		channel: c.state.Channel, contact: c.state.Contact, sendDue: c.index.Due[engine.DueSend], media: c.state.Media,
+		retention: c.router.policies[c.state.Workspace].Retention,
+	}
 }
 
 // quarantine takes nothing more until an operator has repaired the journal and

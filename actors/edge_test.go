@@ -357,12 +357,28 @@ func TestErasedIsGone(t *testing.T) {
 func TestRetentionForgets(t *testing.T) {
 	const days = 24 * time.Hour
 	run(t, engine.Policy{Retention: 30 * days}, func(t *testing.T, w *world) {
-		w.says("ana", "old")
+		w.source.files["1"], w.source.files["2"] = "old picture", "newer picture"
+		old := w.sendsPicture("ana", engine.Media{ID: "1"})
 		w.says("ben", "old")
+		w.settle()
+		oldFile := w.mediaOf(old).Blob
 		w.sleepWhileDown(20 * days)
 		w.says("ana", "newer")
+		newer := w.sendsPicture("ana", engine.Media{ID: "2"})
+		w.settle()
 		w.sleepWhileDown(11 * days)
 		w.settle()
+		for blob, want := range map[engine.BlobID]engine.Code{oldFile: engine.CodeNotFound, w.mediaOf(newer).Blob: 0} {
+			file, _, err := w.blobs.Open(w.of("ana"), blob)
+			if got := engine.CodeOf(err); got != want {
+				t.Errorf("file: got %v, want code %v", err, want)
+			}
+			if err == nil {
+				if err := file.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
 		for _, e := range func() []engine.Event {
 			events, err := w.journal.Events(w.of("ana"), 0, 1000)
 			if err != nil {
@@ -370,7 +386,7 @@ func TestRetentionForgets(t *testing.T) {
 			}
 			return events
 		}() {
-			if b, ok := e.Body.(engine.MessageReceived); ok && b.Content.Text != "newer" {
+			if b, ok := e.Body.(engine.MessageReceived); ok && b.Content.Text != "newer" && b.Content.Media == nil || ok && b.SentAt < engine.InstantOf(time.Now()).Add(-30*days) {
 				t.Errorf("ana: got %q kept, want it gone", b.Content.Text)
 			}
 		}

@@ -111,6 +111,8 @@ type Blobs interface {
 	Put(conversation engine.ConversationID, r io.Reader, limit int64, want string) (engine.BlobID, int64, error)
 	// Remove forgets all files of a conversation.
 	Remove(conversation engine.ConversationID) error
+	// RemoveBefore forgets those that were last stored before an instant.
+	RemoveBefore(conversation engine.ConversationID, instant time.Time) error
 }
 
 // Sender offers one attempt to a platform. It must start at once or not at

@@ -26,6 +26,7 @@ const (
 type TimersOptions struct {
 	Router     *Router
 	Agenda     Agenda
+	Blobs      Blobs // nil: there are no files
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 }
@@ -34,6 +35,7 @@ type TimersOptions struct {
 // the journal; what it does is the conversation's to say.
 type Timers struct {
 	router  *Router
+	blobs   Blobs
 	log     *slog.Logger
 	metrics *workerMetrics
 	limit   *rate.Limiter
@@ -44,7 +46,7 @@ type Timers struct {
 // StartTimers starts them; Stop ends them.
 func StartTimers(o TimersOptions) *Timers {
 	t := &Timers{
-		router: o.Router, log: logger(o.Log), metrics: newWorkerMetrics(o.Registerer),
+		router: o.Router, blobs: o.Blobs, log: logger(o.Log), metrics: newWorkerMetrics(o.Registerer),
 		limit: rate.NewLimiter(TimerRate, TimerRate), started: time.Now(),
 	}
 	for _, kind := range []engine.DueKind{engine.DueWindow, engine.DueAutoResolve, engine.DueRetention} {
@@ -72,9 +74,27 @@ func (t *Timers) fire(ctx context.Context, kind engine.DueKind, id engine.Conver
 	if err := t.limit.Wait(ctx); err != nil {
 		return
 	}
+	if err := t.forgetFiles(ctx, kind, id); err != nil {
+		t.log.Error("files past their retention cannot be removed", slog.String("conversation", id.String()), slog.Any("error", err))
+		return // the row stays due
+	}
 	if answer := t.router.result(ctx, id, engineCommand(engine.FireTimer{Timer: kind})); answer.err != nil {
 		t.log.Error("timer cannot fire", slog.String("conversation", id.String()), slog.Any("error", answer.err))
 	}
+}
+
+// forgetFiles removes the files that the conversation is about to forget: first,
+// since after it nobody would come back to them. A crash between leaves messages
+// without their files until the timer fires again.
+func (t *Timers) forgetFiles(ctx context.Context, kind engine.DueKind, id engine.ConversationID) error {
+	if kind != engine.DueRetention || t.blobs == nil {
+		return nil
+	}
+	waits, err := t.router.work(ctx, id)
+	if err != nil || waits.retention == 0 {
+		return err
+	}
+	return t.blobs.RemoveBefore(id, time.Now().Add(-waits.retention))
 }
 
 // skew is how far the wall clock has parted from the monotonic one since the start.

@@ -82,6 +82,7 @@ func (w *world) start() {
 	if w.blobs, err = media.Open("media", media.Options{FS: w.fs}); err != nil {
 		w.t.Fatalf("open media: %v", err)
 	}
+	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Blobs: w.blobs, Log: log})
 	w.media = actors.StartMedia(actors.MediaOptions{
 		Router: w.router, Agenda: w.journal, Outbox: w.journal, Source: &w.source, Blobs: w.blobs, Log: log,
 	})
@@ -89,7 +90,6 @@ func (w *world) start() {
 	w.turns = actors.StartTurns(actors.TurnsOptions{
 		Router: w.router, Agenda: w.journal, Bots: map[engine.WorkspaceID]actors.Bot{acme: w.bot}, Log: log,
 	})
-	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Log: log})
 }
 
 func (w *world) stop() {

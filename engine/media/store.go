@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
@@ -220,6 +221,36 @@ func (s *Store) Remove(conversation engine.ConversationID) error {
 	}
 	s.metrics.removals.Inc()
 	return diskError("sync folder", s.syncDir(s.dir))
+}
+
+// RemoveBefore forgets the files of a conversation that were last stored before
+// an instant, durable when it answers.
+func (s *Store) RemoveBefore(conversation engine.ConversationID, instant time.Time) error {
+	lock := s.lock(conversation)
+	lock.Lock()
+	defer lock.Unlock()
+	folder := s.folder(conversation)
+	names, err := s.fs.List(folder)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return diskError("list folder", err)
+	}
+	for _, name := range names {
+		path := s.fs.PathJoin(folder, name)
+		info, err := s.fs.Stat(path)
+		if err != nil {
+			return diskError("look at file", err)
+		}
+		if !info.ModTime().Before(instant) {
+			continue
+		}
+		if err := s.fs.Remove(path); err != nil {
+			return diskError("remove file", err)
+		}
+	}
+	return diskError("sync folder", s.syncDir(folder))
 }
 
 func (s *Store) lock(conversation engine.ConversationID) *sync.Mutex {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -161,6 +163,35 @@ func TestRemove(t *testing.T) {
 
 // TestEveryFault lets every operation on the disk fail in turn, and ends the
 // process there: what was answered is whole, and nothing else is visible.
+func TestRemoveBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, dir, vfs.NewMem())
+		id := conversation(1)
+		if err := s.RemoveBefore(id, time.Now()); err != nil {
+			t.Errorf("without files: got error %v, want none", err)
+		}
+		old, again := put(t, s, id, "old"), put(t, s, id, "stored again")
+		others := put(t, s, conversation(2), "old")
+		time.Sleep(time.Hour)
+		put(t, s, id, "stored again")
+		young := put(t, s, id, "young")
+		if err := s.RemoveBefore(id, time.Now()); err != nil {
+			t.Fatalf("remove: got error %v, want none", err)
+		}
+		if _, code := read(t, s, id, old); code != engine.CodeNotFound {
+			t.Errorf("old file: got %v, want not found", code)
+		}
+		for _, blob := range []engine.BlobID{again, young} {
+			if _, code := read(t, s, id, blob); code != 0 {
+				t.Errorf("young file: got %v, want it kept", code)
+			}
+		}
+		if _, code := read(t, s, conversation(2), others); code != 0 {
+			t.Errorf("another conversation's file: got %v, want it kept", code)
+		}
+	})
+}
+
 func TestEveryFault(t *testing.T) {
 	content := strings.Repeat("content", 50_000)
 	for fault, done := int32(0), false; !done; fault++ {

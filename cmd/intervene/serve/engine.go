@@ -132,7 +132,7 @@ func (e *Engine) startWorkers(bots map[engine.WorkspaceID]actors.Bot) {
 		Router: e.router, Agenda: e.journal, Bots: bots, Registerer: e.registry, Log: e.log,
 	})
 	e.timers = actors.StartTimers(actors.TimersOptions{
-		Router: e.router, Agenda: e.journal, Registerer: e.registry, Log: e.log,
+		Router: e.router, Agenda: e.journal, Blobs: e.files, Registerer: e.registry, Log: e.log,
 	})
 	e.group.Go(e.expire)
 }
