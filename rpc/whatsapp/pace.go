@@ -117,8 +117,10 @@ func (p *pace) arrived(channel engine.ChannelID, n int) {
 	if !ok {
 		return
 	}
-	// What has arrived has arrived: only the sends wait.
-	number.limiter.ReserveN(time.Now(), min(n, number.limiter.Burst()))
+	// What has arrived has arrived: it takes what room there is, and never so much
+	// that sends would wait for it for longer than a second.
+	now := time.Now()
+	number.limiter.AllowN(now, min(n, max(0, int(number.limiter.TokensAt(now)))))
 }
 
 // reserve answers 0 when a send may go now, or when to ask again.

@@ -44,6 +44,9 @@ func TestPaceOfANumber(t *testing.T) {
 		wantWait(t, p, contactNumber(100), 50*time.Millisecond) // asking takes nothing
 		time.Sleep(50 * time.Millisecond)
 		wantWait(t, p, contactNumber(100), 0)
+		p.arrived(paced, 1000) // a flood does not silence the number
+		time.Sleep(50 * time.Millisecond)
+		wantWait(t, p, contactNumber(102), 0)
 		if got := p.reserve("acme-second", contactNumber(101)); got != 0 {
 			t.Errorf("wait of another number: got %v, want none", got)
 		}
