@@ -61,9 +61,10 @@ func (d *decision) recordAttempt(b RecordAttempt) error {
 		d.c.Sends[0].State == Attempted && d.c.Sends[0].Attempt == b.Attempt
 	switch {
 	case !inFlight:
-		// A status or the time limit was faster. An answer that names the
-		// message still settles what counted as unknown.
-		if r.State == Accepted && b.Known.State == Unknown {
+		// A status or the time limit was faster. An answer that names the message,
+		// or refuses it, still settles what counted as unknown.
+		settles := r.State == Accepted || r.State == Rejected && b.Attempt == b.Known.Attempt
+		if settles && b.Known.State == Unknown {
 			d.emit(change)
 		}
 		return nil

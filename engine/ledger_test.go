@@ -53,7 +53,7 @@ func (m *model) watchQueued(cmd engine.Command, e engine.Event, b engine.Message
 var onward = map[engine.DeliveryState][]engine.DeliveryState{
 	engine.Queued:    {engine.Attempted, engine.Discarded, engine.Rejected, engine.Sent, engine.Delivered, engine.Read, engine.Played, engine.Failed},
 	engine.Attempted: {engine.Queued, engine.Unknown, engine.Accepted, engine.Discarded, engine.Rejected, engine.Sent, engine.Delivered, engine.Read, engine.Played, engine.Failed},
-	engine.Unknown:   {engine.Attempted, engine.Unknown, engine.Accepted, engine.Sent, engine.Delivered, engine.Read, engine.Played, engine.Failed},
+	engine.Unknown:   {engine.Attempted, engine.Unknown, engine.Accepted, engine.Rejected, engine.Sent, engine.Delivered, engine.Read, engine.Played, engine.Failed},
 	engine.Accepted:  {engine.Sent, engine.Delivered, engine.Read, engine.Played, engine.Failed},
 	engine.Sent:      {engine.Delivered, engine.Read, engine.Played, engine.Failed},
 	engine.Delivered: {engine.Read, engine.Played},
