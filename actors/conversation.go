@@ -237,7 +237,7 @@ func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
 		cmd.Body = b
 	case engine.ResendMessage:
 		message, err := c.router.store.Message(engine.MessageID{Conversation: c.id, Version: b.Send})
-		if err != nil {
+		if err != nil && engine.CodeOf(err) != engine.CodeNotFound { // a repeated command may outlive it
 			return cmd, fmt.Errorf("read message to resend: %w", err)
 		}
 		if queued, ok := message.Event.Body.(engine.MessageQueued); ok {

@@ -54,12 +54,16 @@ func (d deliveries) expect(state *engine.Conversation, events []engine.Event) de
 // fold brings what is known up to date with events that became durable.
 func (d deliveries) fold(events []engine.Event) deliveries {
 	for i := range events {
-		change, ok := events[i].Body.(engine.DeliveryChanged)
-		if !ok {
-			continue
-		}
-		if known, ok := d.of(change.Send); ok {
-			d = d.learn(change.Send, known.Fold(change, events[i].At))
+		switch b := events[i].Body.(type) {
+		case engine.DeliveryChanged:
+			if known, ok := d.of(b.Send); ok {
+				d = d.learn(b.Send, known.Fold(b, events[i].At))
+			}
+		case engine.MessageQueued:
+			if known, ok := d.of(b.ResendOf); ok {
+				known.ResentAs = events[i].Version
+				d = d.learn(b.ResendOf, known)
+			}
 		}
 	}
 	return d

@@ -47,3 +47,14 @@ func TestDeliveriesOfQueuedSends(t *testing.T) {
 		t.Errorf("got %+v, want send 5 alone with %+v", d, want)
 	}
 }
+
+// TestDeliveriesOfWhatIsResent: a status that comes late must not forget it.
+func TestDeliveriesOfWhatIsResent(t *testing.T) {
+	d := deliveries(nil).learn(5, engine.Delivery{State: engine.Unknown, Attempt: 1})
+	d = d.fold([]engine.Event{{Version: 9, Body: engine.MessageQueued{ResendOf: 5}}})
+	d = d.fold([]engine.Event{{Version: 10, At: 3, Body: engine.DeliveryChanged{Send: 5, State: engine.Sent}}})
+	want := engine.Delivery{State: engine.Sent, Attempt: 1, At: 3, ResentAs: 9}
+	if got, _ := d.of(5); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

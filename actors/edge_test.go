@@ -278,6 +278,22 @@ func TestMessageThatLinksTwoContacts(t *testing.T) {
 	})
 }
 
+// TestChangeToWhatIsKnown: whoever changed their number may have written under
+// the new one before that was told.
+func TestChangeToWhatIsKnown(t *testing.T) {
+	run(t, engine.Policy{}, func(t *testing.T, w *world) {
+		w.says("old", "hello")
+		w.says("new", "hello again")
+		w.deliver(engine.Inbound{Workspace: acme, Channel: channel, Change: &engine.ChangeContact{
+			Contact: engine.Contact{WaID: "wa-old"}, Changed: engine.Contact{WaID: "wa-new"},
+			External: "change", SentAt: engine.InstantOf(time.Now()),
+		}})
+		if got, want := w.card("old").Linked, []engine.ConversationID{w.of("new")}; !slices.Equal(got, want) {
+			t.Errorf("linked: got %v, want %v", got, want)
+		}
+	})
+}
+
 // TestStartConversation: two that begin one at once end up in one conversation.
 func TestStartConversation(t *testing.T) {
 	run(t, engine.Policy{WriteFirst: true}, func(t *testing.T, w *world) {

@@ -108,8 +108,8 @@ func contactOf(item *engine.Inbound) engine.Contact {
 }
 
 // commandOf is what item asks of the conversation of its contact, which is
-// known there as contact.
-func commandOf(item *engine.Inbound, contact engine.Contact) engine.Command {
+// known there as contact. A change is left out when it is not to be claimed.
+func commandOf(item *engine.Inbound, contact engine.Contact, changed bool) engine.Command {
 	cmd := engine.Command{Workspace: item.Workspace, By: engine.Party{Kind: engine.Customer}}
 	switch {
 	case item.Message != nil:
@@ -130,6 +130,9 @@ func commandOf(item *engine.Inbound, contact engine.Contact) engine.Command {
 	case item.Change != nil:
 		body := *item.Change
 		body.Channel, body.Contact = item.Channel, contact
+		if !changed {
+			body.Changed = engine.Contact{Name: body.Changed.Name}
+		}
 		cmd.Body = body
 	case item.Consent != nil:
 		body := *item.Consent
@@ -147,7 +150,7 @@ func (i *Inbox) receive(ctx context.Context, item *engine.Inbound) error {
 	if len(contact.Identities()) == 0 {
 		return &engine.Error{Code: engine.CodeInvalid, Field: "contact", Problem: "has no identity"}
 	}
-	id, _, err := i.deliver(ctx, item.Channel, contact, i.admit, func(known engine.Contact) engine.Command { return commandOf(item, known) })
+	id, _, err := i.deliver(ctx, item.Channel, contact, i.admit, func(known engine.Contact, changed bool) engine.Command { return commandOf(item, known, changed) })
 	if conflict, ok := errors.AsType[*engine.Error](err); ok && conflict.Code == engine.CodeConflict && conflict.Duplicate {
 		return nil
 	}
@@ -161,7 +164,7 @@ func (i *Inbox) Begin(ctx context.Context, cmd engine.Command) (engine.Conversat
 	if !ok || len(body.Contact.Identities()) == 0 {
 		return engine.ConversationID{}, engine.Receipt{}, &engine.Error{Code: engine.CodeInvalid, Field: "to", Problem: "must name a contact"}
 	}
-	return i.deliver(ctx, body.Channel, body.Contact, i.router.Do, func(known engine.Contact) engine.Command {
+	return i.deliver(ctx, body.Channel, body.Contact, i.router.Do, func(known engine.Contact, _ bool) engine.Command {
 		body.Contact = known
 		started := cmd
 		started.Body = body
@@ -176,9 +179,11 @@ type giver func(context.Context, engine.ConversationID, engine.Command) (engine.
 // contact may turn out to be claimed: a conversation that was just begun gives
 // way to the owner; a known one goes on without what is not its own, and is
 // flagged as linked to the owner. So nothing is lost over them, and nothing is
-// merged. The command is made with the contact as that conversation may claim it.
+// merged. The command is made with the contact as that conversation may claim
+// it, and with whether it may claim what the contact changed to.
 func (i *Inbox) deliver(
-	ctx context.Context, channel engine.ChannelID, contact engine.Contact, give giver, command func(engine.Contact) engine.Command,
+	ctx context.Context, channel engine.ChannelID, contact engine.Contact, give giver,
+	command func(known engine.Contact, changed bool) engine.Command,
 ) (engine.ConversationID, engine.Receipt, error) {
 	place, err := i.resolve(channel, contact)
 	if err != nil {
@@ -189,9 +194,10 @@ func (i *Inbox) deliver(
 	if !place.linked.IsZero() {
 		known = engine.Contact{Name: contact.Name}
 	}
+	changed := true
 	var receipt engine.Receipt
 	for range claimTries {
-		receipt, err = give(ctx, place.id, command(known))
+		receipt, err = give(ctx, place.id, command(known, changed))
 		refusal, ok := errors.AsType[*engine.Error](err)
 		switch {
 		case ok && refusal.Code == engine.CodeNotFound && place.opening == nil:
@@ -207,6 +213,7 @@ func (i *Inbox) deliver(
 			place.id = refusal.Owner
 			continue
 		default:
+			changed = len(known.Identities()) > 0 // without any it is the change that is claimed
 			known, place.linked = engine.Contact{Name: contact.Name}, refusal.Owner
 			continue
 		}
@@ -235,8 +242,9 @@ func (i *Inbox) link(ctx context.Context, p place) {
 	}
 }
 
-// claimTries: as it came, at the owner, and there without identities.
-const claimTries = 3
+// claimTries: as it came, at the owner, there without identities, and without
+// what they changed to.
+const claimTries = 4
 
 // status brings a report to the conversation of its send. One that names a
 // message which nobody knows yet is kept: the platform's answer to the send, which

@@ -87,6 +87,7 @@ func (c *committer) commitBatch(b *batch) bool {
 		c.offset++
 		r.offset = c.offset
 		r.stamp(r.offset)
+		c.references.write(&r.rows, r.offset)
 		change := r.change()
 		change.Offset = r.offset
 		b.changes = append(b.changes, change)
@@ -177,21 +178,26 @@ func (c *committer) version(id engine.ConversationID) (uint64, error) {
 }
 
 // versions remembers conversations' newest versions, each in one of the two
-// places that its random ID leads to.
-type versions []struct {
+// places that its random ID leads to. It grows with how many there are.
+type versions struct {
+	known []knownVersion
+	held  int // places that are taken
+}
+
+type knownVersion struct {
 	id      engine.ConversationID
 	version uint64
 }
 
-func newVersions() versions { return make(versions, versionCacheSize) }
+func newVersions() versions { return versions{known: make([]knownVersion, minVersions)} }
 
 // place is the first of the two; the other one is next to it.
-func (v versions) place(id engine.ConversationID) int {
-	return int(binary.BigEndian.Uint32(id[idBytes-4:])) % len(v) &^ 1
+func (v *versions) place(id engine.ConversationID) int {
+	return int(binary.BigEndian.Uint32(id[idBytes-4:])) & (len(v.known) - 1) &^ 1
 }
 
-func (v versions) get(id engine.ConversationID) (uint64, bool) {
-	for _, e := range v[v.place(id):][:2] {
+func (v *versions) get(id engine.ConversationID) (uint64, bool) {
+	for _, e := range v.known[v.place(id):][:2] {
 		if e.id == id && e.version > 0 {
 			return e.version, true
 		}
@@ -200,10 +206,28 @@ func (v versions) get(id engine.ConversationID) (uint64, bool) {
 }
 
 // set puts the newest in the first place, and forgets what stood in the second.
-func (v versions) set(id engine.ConversationID, version uint64) {
-	at := v.place(id)
-	if v[at].id != id {
-		v[at+1] = v[at]
+func (v *versions) set(id engine.ConversationID, version uint64) {
+	if v.held > len(v.known)/placesEach && len(v.known) < maxVersions {
+		v.grow()
 	}
-	v[at].id, v[at].version = id, version
+	at := v.place(id)
+	if v.known[at].id != id {
+		if v.known[at+1].version == 0 {
+			v.held++
+		}
+		v.known[at+1] = v.known[at]
+	}
+	v.known[at] = knownVersion{id, version}
+}
+
+// grow doubles the places.
+func (v *versions) grow() {
+	old := v.known
+	v.known, v.held = make([]knownVersion, 2*len(old)), 0
+	for i := range old {
+		// The second of two is older.
+		if e := old[i^1]; e.version > 0 {
+			v.set(e.id, e.version)
+		}
+	}
 }

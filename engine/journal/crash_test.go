@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -20,6 +21,17 @@ type ledger struct {
 	items map[engine.ConversationID][]acknowledged
 	// seen is how many of a conversation's items an earlier crash left.
 	seen map[engine.ConversationID]int
+	// oldest is the version before which events were to be removed.
+	oldest map[engine.ConversationID]uint64
+	// erased are the conversations whose erasure was acknowledged.
+	erased []engine.ConversationID
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		items: make(map[engine.ConversationID][]acknowledged), seen: make(map[engine.ConversationID]int),
+		oldest: make(map[engine.ConversationID]uint64),
+	}
 }
 
 type acknowledged struct {
@@ -33,14 +45,28 @@ func (l *ledger) add(change engine.Change, item engine.Receive) {
 	l.items[change.Conversation] = append(l.items[change.Conversation], acknowledged{change, item})
 }
 
-func (l *ledger) copy() map[engine.ConversationID][]acknowledged {
+// trim notes, before it is done, that events may be gone.
+func (l *ledger) trim(id engine.ConversationID, oldest uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.oldest[id] = oldest
+}
+
+func (l *ledger) erase(id engine.ConversationID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.erased = append(l.erased, id)
+}
+
+// copy is what is acknowledged now.
+func (l *ledger) copy() (map[engine.ConversationID][]acknowledged, []engine.ConversationID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	items := make(map[engine.ConversationID][]acknowledged)
 	for id, list := range l.items {
 		items[id] = append([]acknowledged(nil), list...)
 	}
-	return items
+	return items, slices.Clone(l.erased)
 }
 
 // crashes is how often the power is cut on one journal.
@@ -65,7 +91,7 @@ func TestCrash(t *testing.T) {
 func crashAgainAndAgain(t *testing.T, rng *rand.Rand) {
 	t.Helper()
 	fs := vfs.NewCrashableMem()
-	l := &ledger{items: make(map[engine.ConversationID][]acknowledged), seen: make(map[engine.ConversationID]int)}
+	l := newLedger()
 	for generation := range crashes {
 		percent := rng.IntN(101)
 		fs = crash(t, fs, l, generation, 10+rng.IntN(150), vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
@@ -109,6 +135,10 @@ func crash(t *testing.T, fs *vfs.MemFS, l *ledger, generation, appends int, cfg 
 					return
 				}
 				l.add(change, item)
+				if err := remove(w, l, generation, n, i); err != nil {
+					t.Errorf("remove: got error %v, want none", err)
+					return
+				}
 				mu.Lock()
 				if appends--; appends == 0 {
 					close(reached)
@@ -119,15 +149,45 @@ func crash(t *testing.T, fs *vfs.MemFS, l *ledger, generation, appends int, cfg 
 	}
 	<-reached
 	// What is acknowledged up to here must be on the disk that the crash leaves.
-	before := l.copy()
+	items, erased := l.copy()
 	left := fs.CrashClone(cfg)
 	close(stop)
 	wg.Wait()
-	l.items = before
+	l.items, l.erased = items, erased
 	if err := j.Close(); err != nil {
 		t.Errorf("close: got error %v, want none", err)
 	}
 	return left
+}
+
+// remove trims the conversation of w now and then, and has another one erased
+// that was just begun.
+func remove(w *journaltest.Writer, l *ledger, generation, n, i int) error {
+	if i%4 == 3 {
+		oldest := w.Conversation.Version - 2
+		l.trim(w.Conversation.ID, oldest)
+		if err := commitOne(w, engine.Trimmed{OldestKept: oldest}); err != nil {
+			return err
+		}
+	}
+	if i%8 != n {
+		return nil
+	}
+	gone := journaltest.NewWriter(w.Journal, uint64(1000+1000*generation+100*n+i))
+	a, _ := gone.Prepare(engine.Command{Workspace: w.Workspace, By: journaltest.Customer, Body: gone.Receive("hello")})
+	if _, err := gone.Commit(a); err != nil {
+		return err
+	}
+	if err := commitOne(gone, engine.Erased{}); err != nil {
+		return err
+	}
+	l.erase(gone.Conversation.ID)
+	return nil
+}
+
+func commitOne(w *journaltest.Writer, body engine.Body) error {
+	_, err := w.Commit(w.AppendOf(engine.Event{Version: w.Conversation.Version + 1, At: w.Now, By: journaltest.Engine, Body: body}))
+	return err
 }
 
 // recovered checks what a crash left against the ledger. Some of it may be
@@ -139,10 +199,15 @@ func recovered(t *testing.T, fs vfs.FS, l *ledger) {
 		for i, a := range list {
 			// What an earlier crash left is looked at now and then.
 			if i >= l.seen[id] || rand.IntN(len(list)) == 0 {
-				checkAcknowledged(t, j, id, a)
+				checkAcknowledged(t, j, id, a, l.oldest[id])
 			}
 		}
 		l.seen[id] = len(list)
+	}
+	for _, id := range l.erased {
+		if c, err := j.Load(id); err != nil || !c.Erased {
+			t.Errorf("load: got erased %t, error %v, want what was acknowledged", c.Erased, err)
+		}
 	}
 	offsets := make(map[uint64]bool)
 	for after := uint64(0); after < j.Durable(); {
@@ -162,15 +227,18 @@ func recovered(t *testing.T, fs vfs.FS, l *ledger) {
 	}
 	report := verify(t, fs)
 	wantClean(t, report)
-	if report.Appends != uint64(len(offsets)) {
-		t.Errorf("verify: got %d appends, want the %d of the log", report.Appends, len(offsets))
+	// Of appends whose events were removed only the log is left.
+	if n := uint64(len(offsets)); report.Offset != n || report.Appends > n {
+		t.Errorf("verify: got offset %d and %d appends, want the %d of the log and no more", report.Offset, report.Appends, n)
 	}
 }
 
-func checkAcknowledged(t *testing.T, j *journal.Journal, id engine.ConversationID, a acknowledged) {
+// checkAcknowledged looks for an item, of which events before oldest may be gone.
+func checkAcknowledged(t *testing.T, j *journal.Journal, id engine.ConversationID, a acknowledged, oldest uint64) {
 	t.Helper()
 	got, err := j.LoadAt(id, a.change.Version)
-	if err != nil || got.Index() != a.change.After {
+	gone := a.change.Version < oldest && engine.CodeOf(err) == engine.CodeNotFound
+	if !gone && (err != nil || got.Index() != a.change.After) {
 		t.Errorf("version %d: got index %+v, error %v, want what was acknowledged", a.change.Version, got.Index(), err)
 	}
 	w := journaltest.NewWriter(j, 0)

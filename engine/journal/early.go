@@ -23,7 +23,11 @@ func earlyDay(i engine.Instant) int64 {
 // yet: the platform was faster than its own answer. Should the send have become
 // known meanwhile, it is answered, and nothing is kept: so either the caller of
 // this finds the send, or the one who records the platform's answer finds the
-// status with EarlyStatuses.
+// status with EarlyStatuses. One that comes again is parked once.
+//
+// Past a limit the oldest are dropped, not the newest refused: a send of ours is
+// known within seconds, so these are of messages that somebody else has sent, and
+// a platform that is refused keeps what else it has to tell.
 func (j *Journal) ParkStatus(i engine.Inbound) (send engine.MessageID, known bool, err error) {
 	s := i.Status
 	if s == nil {
@@ -35,23 +39,65 @@ func (j *Journal) ParkStatus(i engine.Inbound) (send engine.MessageID, known boo
 	}
 	day := earlyDay(engine.InstantOf(j.options.Now()))
 	key := append(earlyKey(nil, j.shard, day, i.Channel, s.External), byte(s.State))
-	err = j.change(func(b *pebble.Batch) error {
-		j.early.Store(true) // before it can be found
-		return b.Set(key, value, nil)
-	})
-	if err != nil {
+	if err := j.change(func(b *pebble.Batch) error { return j.addEarly(b, key, value) }); err != nil {
 		return engine.MessageID{}, false, err
 	}
 	if send, known, err = j.BySend(i.Channel, s.External); err != nil || !known {
 		return engine.MessageID{}, false, err
 	}
-	return send, true, j.change(func(b *pebble.Batch) error { return b.Delete(key, nil) })
+	return send, true, j.change(func(b *pebble.Batch) error { return j.removeEarly(b, key) })
+}
+
+// addEarly makes room for a status and adds it.
+func (j *Journal) addEarly(b *pebble.Batch, key, value []byte) error {
+	known, err := get(j.db, key, func([]byte) error { return nil })
+	if err != nil || known {
+		return err
+	}
+	if j.early.Load() >= maxEarlyStatuses {
+		if err := j.dropOldest(b); err != nil {
+			return err
+		}
+	}
+	j.early.Add(1) // before it can be found
+	return b.Set(key, value, nil)
+}
+
+// dropOldest drops many at once, because it looks at all of them.
+func (j *Journal) dropOldest(b *pebble.Batch) error {
+	type parked struct {
+		at  engine.Instant
+		key []byte
+	}
+	var all []parked
+	prefix := shardKey(nil, spaceEarly, j.shard)
+	err := scan(j.db, prefix, afterAll(prefix), func(key, value []byte) (bool, error) {
+		item, err := decodeEarly(value)
+		if err != nil {
+			return false, err
+		}
+		all = append(all, parked{item.Status.At, slices.Clone(key)})
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b parked) int { return cmp.Compare(a.at, b.at) })
+	dropped := all[:min(len(all), earlyDropped)]
+	for _, p := range dropped {
+		if err := b.Delete(p.key, nil); err != nil {
+			return err
+		}
+	}
+	j.early.Store(int64(len(all) - len(dropped)))
+	j.metrics.earlyDropped.Add(float64(len(dropped)))
+	return nil
 }
 
 // EarlyStatuses are the parked statuses of a message that the platform has just
 // named, the oldest first. They stay until they are dropped, or for a day at least.
 func (j *Journal) EarlyStatuses(channel engine.ChannelID, external string) ([]engine.Inbound, error) {
-	if !j.early.Load() {
+	if j.early.Load() == 0 {
 		return nil, nil // there is none at all
 	}
 	if err := j.enter(); err != nil {
@@ -88,18 +134,26 @@ func (j *Journal) AllEarlyStatuses(limit int) ([]engine.Inbound, error) {
 
 // DropEarly forgets the parked statuses of a message, which were recorded.
 func (j *Journal) DropEarly(channel engine.ChannelID, external string) error {
-	if !j.early.Load() {
+	if j.early.Load() == 0 {
 		return nil
 	}
-	return j.change(func(b *pebble.Batch) error {
-		for _, prefix := range j.earlyPrefixes(channel, external) {
-			err := scan(j.db, prefix, afterAll(prefix), func(key, _ []byte) (bool, error) { return true, b.Delete(key, nil) })
-			if err != nil {
-				return err
-			}
+	return j.change(func(b *pebble.Batch) error { return j.removeEarly(b, j.earlyPrefixes(channel, external)...) })
+}
+
+// removeEarly removes the statuses that are parked under some prefixes of keys.
+func (j *Journal) removeEarly(b *pebble.Batch, prefixes ...[]byte) error {
+	removed := int64(0)
+	for _, prefix := range prefixes {
+		err := scan(j.db, prefix, afterAll(prefix), func(key, _ []byte) (bool, error) {
+			removed++
+			return true, b.Delete(key, nil)
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	j.early.Add(-removed) // never less than there are
+	return nil
 }
 
 func (j *Journal) scanEarly(prefix []byte) (items []engine.Inbound, err error) {
@@ -137,14 +191,16 @@ func decodeEarly(value []byte) (engine.Inbound, error) {
 	}, nil
 }
 
-// lookForEarly says whether any status is parked. Nothing is parked meanwhile.
-func (j *Journal) lookForEarly() error {
-	found := false
+// countEarly counts what is parked. Nothing is parked meanwhile.
+func (j *Journal) countEarly() error {
+	n := int64(0)
 	prefix := shardKey(nil, spaceEarly, j.shard)
 	err := scan(j.db, prefix, afterAll(prefix), func([]byte, []byte) (bool, error) {
-		found = true
-		return false, nil
+		n++
+		return true, nil
 	})
-	j.early.Store(found)
+	if err == nil {
+		j.early.Store(n)
+	}
 	return err
 }

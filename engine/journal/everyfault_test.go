@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,9 @@ type faultyRun struct {
 	over chan struct{}
 	// acknowledged are the events of appends, parked the items that wait.
 	acknowledged map[engine.ConversationID][]engine.Event
+	// oldest is the version before which events were to be removed, kept the one
+	// before which they were.
+	oldest, kept map[engine.ConversationID]uint64
 	parked       map[engine.ConversationID]bool
 	// unknown are the items of which nobody knows whether they wait.
 	unknown map[engine.ConversationID]bool
@@ -95,7 +99,8 @@ func newFaultyRun(n int64) *faultyRun {
 	return &faultyRun{
 		n: n, mem: vfs.NewCrashableMem(), over: make(chan struct{}),
 		acknowledged: make(map[engine.ConversationID][]engine.Event),
-		parked:       make(map[engine.ConversationID]bool), unknown: make(map[engine.ConversationID]bool),
+		oldest:       make(map[engine.ConversationID]uint64), kept: make(map[engine.ConversationID]uint64),
+		parked: make(map[engine.ConversationID]bool), unknown: make(map[engine.ConversationID]bool),
 	}
 }
 
@@ -200,6 +205,9 @@ func (r *faultyRun) live(t *testing.T, j *journal.Journal, life int) bool {
 		func() error { return j.Expire(journaltest.Start.Add(time.Duration(life) * time.Hour)) },
 		func() error { return r.unpark(j, item, life) },
 		func() error { return r.append(writers, 1) },
+		func() error { return r.remove(writers[0], engine.Trimmed{OldestKept: 2}) },
+		func() error { return r.remove(writers[1], engine.Erased{}) },
+		func() error { return r.append(writers[:1], 1) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -227,6 +235,21 @@ func (r *faultyRun) append(writers []*journaltest.Writer, n int) error {
 			r.note(func() { r.acknowledged[a.Conversation] = append(r.acknowledged[a.Conversation], a.Events...) })
 		}
 	}
+	return nil
+}
+
+// remove trims or erases the conversation of w.
+func (r *faultyRun) remove(w *journaltest.Writer, body engine.Body) error {
+	a := w.AppendOf(engine.Event{Version: w.Conversation.Version + 1, At: w.Now, By: journaltest.Engine, Body: body})
+	oldest := a.After.OldestKept
+	r.note(func() { r.oldest[a.Conversation] = oldest })
+	if _, err := w.Commit(a); err != nil {
+		return err
+	}
+	r.note(func() {
+		r.kept[a.Conversation] = oldest
+		r.acknowledged[a.Conversation] = append(r.acknowledged[a.Conversation], a.Events...)
+	})
 	return nil
 }
 
@@ -287,10 +310,7 @@ func (r *faultyRun) check(t *testing.T) {
 	t.Helper()
 	j := open(t, testOptions(t, r.left))
 	for id, want := range r.acknowledged {
-		got, err := j.Events(id, 0, 1000)
-		if err != nil || len(got) < len(want) || !reflect.DeepEqual(got[:len(want)], want) {
-			t.Errorf("events: got %d, error %v, want the %d that were acknowledged", len(got), err, len(want))
-		}
+		r.checkEvents(t, j, id, want)
 	}
 	items, err := j.Parked()
 	if err != nil {
@@ -311,4 +331,23 @@ func (r *faultyRun) check(t *testing.T) {
 	w.Chat(t, 1)
 	closeJournal(t, j)
 	wantClean(t, verify(t, r.left))
+}
+
+// checkEvents looks for the events of a conversation, all that were acknowledged
+// or those that a removal keeps: which ones is known unless its end is unknown.
+func (r *faultyRun) checkEvents(t *testing.T, j *journal.Journal, id engine.ConversationID, want []engine.Event) {
+	t.Helper()
+	got, err := j.Events(id, 0, 1000)
+	if err != nil || len(got) == 0 {
+		t.Errorf("events: got %d, error %v, want %d", len(got), err, len(want))
+		return
+	}
+	first := got[0].Version
+	if kept := r.kept[id]; first != max(kept, 1) && (kept != 0 || first != r.oldest[id]) {
+		t.Errorf("events: got version %d first, want %d", first, max(kept, 1))
+	}
+	want = slices.DeleteFunc(slices.Clone(want), func(e engine.Event) bool { return e.Version < first })
+	if len(got) < len(want) || !reflect.DeepEqual(got[:len(want)], want) {
+		t.Errorf("events: got %d, want the %d that were acknowledged and are kept", len(got), len(want))
+	}
 }

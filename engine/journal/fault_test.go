@@ -104,6 +104,8 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 		w.Do(t, journaltest.Customer, w.Receive("hello"))
 		w.Answer(t, "hi")
 		w.Now = w.Now.Add(time.Minute)
+		other := journaltest.NewWriter(j, 2)
+		other.Do(t, journaltest.Customer, other.Receive("hello"))
 		before := w.Conversation.Clone()
 		durable := j.Durable()
 		id, send := before.ID, engine.MessageID{Conversation: before.ID, Version: before.Sends[0].Version}
@@ -172,6 +174,10 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 			_, found, err := j.ByIdentity(journaltest.Channel, engine.Identity{Kind: engine.IdentityUserID, Value: "US.new"})
 			return found, err
 		})
+		read("by send", func() (bool, error) {
+			_, found, err := j.BySend(journaltest.Channel, "wamid.named")
+			return found, err
+		})
 		read("tail", func() (bool, error) {
 			changes, err := j.Tail(t.Context(), durable, 10)
 			return len(changes) > 0, err
@@ -188,6 +194,10 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 				answer <- err
 			default:
 			}
+		}
+		// What is durable is answered; here it would wait for ever.
+		if id, found, err := j.ByIdentity(journaltest.Channel, other.Contact.Identities()[0]); id != other.Conversation.ID || !found || err != nil {
+			t.Errorf("by an older identity: got %s, found %t, error %v, want %s", id, found, err, other.Conversation.ID)
 		}
 		if got := j.Durable(); got != durable {
 			t.Errorf("durable: got offset %d while the fsync hangs, want %d", got, durable)
@@ -215,7 +225,7 @@ func appendAll(t *testing.T, w *journaltest.Writer) (wait func() []error) {
 	contact := w.Contact
 	contact.UserID = "US.new"
 	events := []engine.Event{
-		{Body: engine.DeliveryChanged{Send: next.Sends[0].Version, State: engine.Attempted, Attempt: 1}},
+		{Body: engine.DeliveryChanged{Send: next.Sends[0].Version, State: engine.Attempted, Attempt: 1, External: "wamid.named"}},
 		{Body: engine.ContactChanged{Contact: contact}},
 		{Body: engine.Moved{To: engine.Requesting, Cause: engine.CauseRequested}},
 		{Body: engine.MessageReceived{External: "wamid.new", SentAt: w.Now, Content: journaltest.Text("new")}},

@@ -21,9 +21,11 @@ type Journal struct {
 	identity [16]byte
 	db       *pebble.DB
 	events   *storeEvents
-	lock     io.Closer
-	mark     *mark // under marking
-	metrics  *metrics
+	// compactions is not in use before the store is whole.
+	compactions *compactions
+	lock        io.Closer
+	mark        *mark // under marking
+	metrics     *metrics
 
 	queue    queue
 	requests sync.Pool
@@ -34,6 +36,7 @@ type Journal struct {
 	// keeperBell tells the keeper that the durable offset moves.
 	keeperBell chan struct{}
 	due        dueFloors
+	references references
 	ring       ring
 	durable    watermark
 	// assigned is the newest offset that any read may have seen. The committer
@@ -48,8 +51,8 @@ type Journal struct {
 	marking, changing, expiring exclusive
 	// purging holds one token while old bytes are removed.
 	purging chan struct{}
-	// early is set while a status may be parked whose send is not known.
-	early atomic.Bool
+	// early is how many statuses are parked whose send is not known, or more.
+	early atomic.Int64
 	// full is set while there is too little room for appends.
 	full atomic.Bool
 
@@ -102,7 +105,7 @@ func openIn(dir string, o Options) (*Journal, error) {
 
 func newJournal(o Options, p place) *Journal {
 	j := &Journal{
-		options: o, place: p, shard: o.Shard, metrics: newMetrics(),
+		options: o, place: p, shard: o.Shard, metrics: newMetrics(), compactions: newCompactions(),
 		unsynced: make(chan *batch, maxUnsynced),
 		dead:     make(chan struct{}), shut: make(chan struct{}), stop: make(chan struct{}),
 	}
@@ -162,24 +165,37 @@ func (j *Journal) load() error {
 	if j.mark, err = openMark(j.place.fs, j.place.mark, written); err != nil {
 		return err
 	}
-	wal, err := walBytes(j.place.fs, j.place.store)
-	if err != nil {
-		return err
-	}
-	if j.db, err = openStore(j.place.store, storeOptions(j.options, j.events)); err != nil {
+	if err := j.openStore(m); err != nil {
 		return err
 	}
 	j.events.open.Store(true)
-	if err := j.recover(m, wal); err != nil {
+	if err := j.recover(m); err != nil {
 		return err
 	}
 	j.lookAtDisk()
 	// What was recovered is durable now, whether it was acknowledged or not.
-	return j.writeMark(false)
+	return j.writeMark(markOpen)
+}
+
+// openStore opens the store that m marks. Pebble moves to tables what it finds in
+// the WAL, so what follows on a gap comes out of the WAL once, and would not be
+// checked when the journal is opened again. Therefore the mark says first that
+// nothing is checked.
+func (j *Journal) openStore(m marked) (err error) {
+	if m.state == markOpen {
+		m.state = markUnchecked
+		if err := j.mark.write(m); err != nil {
+			return err
+		}
+	}
+	options := storeOptions(j.options, j.events)
+	options.Experimental.CompactionScheduler = j.compactions
+	j.db, err = openStore(j.place.store, options)
+	return err
 }
 
 // recover checks the store against its mark and begins where it ends.
-func (j *Journal) recover(m marked, wal int64) error {
+func (j *Journal) recover(m marked) error {
 	j.identity = m.identity
 	shard, err := identify(j.db, m.identity)
 	if err != nil {
@@ -206,12 +222,16 @@ func (j *Journal) recover(m marked, wal int64) error {
 		return err
 	}
 	// After a clean stop nothing came out of the WAL, which alone can have gaps.
-	if !m.clean || head != m.offset || changes != m.changes {
-		if err := checkLog(j.db, j.shard, kept.GetLogOffset(), head, wal); err != nil {
+	if m.state != markClean || head != m.offset || changes != m.changes {
+		floor := kept.GetLogOffset()
+		if m.state == markOpen {
+			floor = max(floor, beforeReplayed(head, j.events.replayed.Load()))
+		}
+		if err := checkLog(j.db, j.shard, floor, head); err != nil {
 			return err
 		}
 	}
-	if err := j.lookForEarly(); err != nil {
+	if err := j.countEarly(); err != nil {
 		return err
 	}
 	j.logFloor.Store(kept.GetLogOffset())
@@ -222,15 +242,17 @@ func (j *Journal) recover(m marked, wal int64) error {
 	return nil
 }
 
-// start begins the four goroutines of a journal. Close ends them in the same
-// order: the committer when the queue is closed and empty, the publisher after
-// the committer's last batch, the other two when they are told to stop.
+// start begins the four goroutines of a journal, and lets Pebble compact. Close
+// ends them in the same order: the committer when the queue is closed and empty,
+// the publisher after the committer's last batch, the other two when they are
+// told to stop.
 func (j *Journal) start() {
 	j.metrics.register(j)
 	j.running.Go(j.commit)
 	j.running.Go(j.publish)
 	j.running.Go(j.watchAge)
 	j.running.Go(j.keep)
+	j.compactions.begin()
 }
 
 // release closes what load opened.
@@ -273,12 +295,15 @@ func (j *Journal) close() error {
 // finish leaves nothing in the WAL alone, and says so in the mark.
 func (j *Journal) finish() error {
 	if j.full.Load() {
-		return j.writeMark(false) // a flush would find no room
+		return j.writeMark(markOpen) // a flush would find no room
 	}
 	if err := j.db.Flush(); err != nil {
-		return errors.Join(fmt.Errorf("flush: %w", err), j.writeMark(false))
+		return errors.Join(fmt.Errorf("flush: %w", err), j.writeMark(markOpen))
 	}
-	return j.writeMark(!j.isDead())
+	if j.isDead() {
+		return j.writeMark(markOpen)
+	}
+	return j.writeMark(markClean)
 }
 
 // die ends the process. Should that fail, as in a test, nothing is

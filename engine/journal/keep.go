@@ -25,7 +25,7 @@ func (j *Journal) keep() {
 		case <-disk.C:
 			j.lookAtDisk()
 		case <-j.keeperBell:
-			if err := j.writeMark(false); err != nil {
+			if err := j.writeMark(markOpen); err != nil {
 				j.die(err)
 				return
 			}
@@ -37,10 +37,10 @@ func (j *Journal) keep() {
 }
 
 // writeMark makes what is durable now the durable mark.
-func (j *Journal) writeMark(clean bool) error {
+func (j *Journal) writeMark(state markState) error {
 	j.marking.begin()
 	defer j.marking.end()
-	return j.mark.write(marked{identity: j.identity, offset: j.durable.offset(), changes: j.changes.Load(), clean: clean})
+	return j.mark.write(marked{identity: j.identity, offset: j.durable.offset(), changes: j.changes.Load(), state: state})
 }
 
 // pause waits, unless the journal ends.
@@ -118,7 +118,7 @@ func (j *Journal) Expire(now engine.Instant) error {
 	}
 	j.changing.begin()
 	defer j.changing.end()
-	return errors.Join(j.lookForEarly(), b.Close())
+	return errors.Join(j.countEarly(), b.Close())
 }
 
 // expireInto adds to b the removal of what is past, and moves kept forward.

@@ -28,10 +28,22 @@ type marked struct {
 	// offset is the newest one in the log; changes is how many writes that are
 	// no appends were made.
 	offset, changes uint64
-	// clean says that the journal was closed after that: nothing of the store
-	// stands in its WAL alone.
-	clean bool
+	state           markState
 }
+
+// markState says what was done with the journal last. The numbers are on disk:
+// never reordered, never reused.
+type markState byte
+
+const (
+	// markOpen: it was open, and may have been killed.
+	markOpen markState = 0
+	// markClean: it was closed. Nothing of the store stands in its WAL alone.
+	markClean markState = 1
+	// markUnchecked: it was being opened after a kill, and what came out of the
+	// WAL may stand in tables without having been checked.
+	markUnchecked markState = 2
+)
 
 const (
 	markName      = "durable-mark"
@@ -39,7 +51,7 @@ const (
 	markSlots     = 2
 	markSlotBytes = 4096
 	// A slot holds magic, identity, how often the mark was written, offset,
-	// changes, whether it is clean, and the sum of these.
+	// changes, state, and the sum of these.
 	markRecordBytes = len(markMagic) + 16 + 8 + 8 + 8 + 1 + 4
 )
 
@@ -76,11 +88,7 @@ func encodeMark(written uint64, m marked) []byte {
 	for _, n := range [...]uint64{written, m.offset, m.changes} {
 		buf = binary.BigEndian.AppendUint64(buf, n)
 	}
-	clean := byte(0)
-	if m.clean {
-		clean = 1
-	}
-	buf = append(buf, clean)
+	buf = append(buf, byte(m.state))
 	return binary.BigEndian.AppendUint32(buf, crc32.Checksum(buf, castagnoli))
 }
 
@@ -97,8 +105,8 @@ func decodeMark(buf []byte) (written uint64, m marked, ok bool) {
 	written = binary.BigEndian.Uint64(body[n:])
 	m.offset = binary.BigEndian.Uint64(body[n+8:])
 	m.changes = binary.BigEndian.Uint64(body[n+16:])
-	m.clean = body[n+24] == 1
-	return written, m, true
+	m.state = markState(body[n+24])
+	return written, m, m.state <= markUnchecked
 }
 
 // readMark reads the newest slot that is whole, and how often the mark was

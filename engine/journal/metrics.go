@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"time"
+
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,6 +20,10 @@ type metrics struct {
 	stalls         prometheus.Counter
 	corruptions    prometheus.Counter
 	free           prometheus.Gauge
+	earlyDropped   prometheus.Counter
+	purgeDuration  prometheus.Histogram
+	purges         *prometheus.CounterVec
+	purged         prometheus.Counter
 	registered     []prometheus.Collector
 }
 
@@ -55,6 +61,18 @@ func newMetrics() *metrics {
 		free: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "intervene_journal_disk_free_bytes", Help: "Free space where the journal lives.",
 		}),
+		earlyDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_journal_early_dropped_total",
+			Help: "Statuses of messages that nobody here has sent which were dropped to make room for newer ones.",
+		}),
+		purgeDuration: histogram("intervene_journal_purge_duration_seconds",
+			"How long it took until no file held what had been erased.", prometheus.ExponentialBuckets(0.05, 2, 13)), // 50 ms to 205 s
+		purges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_journal_purges_total", Help: "Purges that had anything to do, by how they ended.",
+		}, []string{"outcome"}),
+		purged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_journal_purged_conversations_total", Help: "Erased conversations whose bytes were removed.",
+		}),
 	}
 	m.succeeded = m.appends.WithLabelValues("durable")
 	return m
@@ -70,6 +88,18 @@ func (m *metrics) appended(err error) error {
 	return err
 }
 
+// purgeEnded counts how a purge of n conversations ended, and passes that on.
+func (m *metrics) purgeEnded(began time.Time, n int, err error) error {
+	if err != nil {
+		m.purges.WithLabelValues("interrupted").Inc()
+		return err
+	}
+	m.purges.WithLabelValues("done").Inc()
+	m.purgeDuration.Observe(now().Sub(began).Seconds())
+	m.purged.Add(float64(n))
+	return nil
+}
+
 // register tells j's registerer of the metrics.
 func (m *metrics) register(j *Journal) {
 	to := j.options.Registerer
@@ -82,9 +112,12 @@ func (m *metrics) register(j *Journal) {
 	unsynced := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "intervene_journal_unsynced_appends", Help: "Appends that are applied and not yet durable.",
 	}, func() float64 { return float64(j.Unsynced()) })
+	early := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_journal_early_statuses", Help: "Statuses that are kept for messages which nobody here has sent yet.",
+	}, func() float64 { return float64(j.early.Load()) })
 	m.registered = []prometheus.Collector{
 		m.commitDuration, m.syncDuration, m.batchSize, m.appends, m.behind, m.stalls, m.corruptions, m.free,
-		queued, unsynced, newStoreCollector(j),
+		m.earlyDropped, m.purgeDuration, m.purges, m.purged, queued, unsynced, early, newStoreCollector(j),
 	}
 	to.MustRegister(m.registered...)
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"path"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -165,33 +164,18 @@ func lastOffset(r pebble.Reader, shard engine.Shard) (uint64, error) {
 	return offset, nil
 }
 
-// walBytes is how much of the store stands in its WAL, at most.
-func walBytes(fs vfs.FS, store string) (n int64, err error) {
-	names, err := fs.List(store)
-	if err != nil {
-		return 0, fmt.Errorf("list the store: %w", err)
-	}
-	for _, name := range names {
-		if path.Ext(name) != walExtension {
-			continue
-		}
-		info, err := fs.Stat(fs.PathJoin(store, name))
-		if err != nil {
-			return 0, fmt.Errorf("stat a file of the write-ahead log: %w", err)
-		}
-		n += info.Size()
-	}
-	return n, nil
+// beforeReplayed is an offset, of a log that ends at end, before all that came
+// out of so many bytes of the WAL.
+func beforeReplayed(end uint64, replayed int64) uint64 {
+	return end - min(end, uint64(replayed)/minAppendBytes+1)
 }
 
-// checkLog finds a gap in the log, which ends at end, after what has expired.
-// Pebble takes a WAL file that is missing, or that ends at the end of a record,
-// as one that ends there, also where newer ones follow: so a gap has a row that
-// came out of the WAL behind it.
-func checkLog(r pebble.Reader, shard engine.Shard, floor, end uint64, wal int64) error {
-	if rows := uint64(wal)/minAppendBytes + 1; rows < end {
-		floor = max(floor, end-rows)
-	}
+// checkLog finds a gap in the log between floor, up to which all is known to be
+// there or to have expired, and end, its newest offset. Pebble takes a WAL file
+// that is missing, or that ends at the end of a record, as one that ends there,
+// also where newer ones follow: so a gap has a row that came out of the WAL
+// behind it.
+func checkLog(r pebble.Reader, shard engine.Shard, floor, end uint64) error {
 	next := floor + 1
 	err := scan(r, logKey(nil, shard, next), logKey(nil, shard, end+1), func(key, _ []byte) (bool, error) {
 		if offset := logKeyOffset(key); offset != next {

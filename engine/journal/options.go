@@ -58,9 +58,20 @@ const (
 	ringChanges = 1 << 14
 	// maxLogRows bounds the log: a reader further behind rebuilds.
 	maxLogRows = 1 << 20
-	// versionCacheSize is how many conversations' newest versions the committer
-	// knows without reading, in 24 bytes each. Twice the hot ones keep most.
-	versionCacheSize = 1 << 18
+	// maxVersions is how many conversations' newest versions the committer knows
+	// without reading, in 24 bytes each. Twice the hot ones keep most. It begins
+	// with minVersions and has, up to there, placesEach for each: with fewer, too
+	// many would share theirs. The first two are powers of two.
+	maxVersions = 1 << 18
+	minVersions = 1 << 10
+	placesEach  = 8
+	// maxEarlyStatuses bounds the statuses that are parked because nobody knows
+	// their send: for one more, the earlyDropped oldest ones are dropped.
+	maxEarlyStatuses = 1 << 14
+	earlyDropped     = maxEarlyStatuses / 8
+	// referencePlaces is how many appends are told apart when somebody who was
+	// pointed to a conversation waits for one.
+	referencePlaces = 1 << 12
 	// defaultCacheBytes is Pebble's block cache.
 	defaultCacheBytes = 256 << 20
 	memTableBytes     = 64 << 20
@@ -76,6 +87,9 @@ const (
 	maxPage          = 10_000
 	filterBitsPerKey = 10
 	deleteRangeDelay = 10 * time.Second
+	// compactionInterval is how often is looked whether Pebble allows itself more
+	// compactions at once than run.
+	compactionInterval = 100 * time.Millisecond
 )
 
 // Options say how a journal is opened. The zero value opens an existing one on

@@ -19,7 +19,7 @@ import (
 // ones a flipped bit at the end of the WAL drops synced writes unseen.
 func storeOptions(o Options, events *storeEvents) *pebble.Options {
 	options := &pebble.Options{
-		FS:                          walFS{vfs.OnDiskFull(o.FS, events.pauseFull), events.die, &events.freshLogs},
+		FS:                          walFS{vfs.OnDiskFull(o.FS, events.pauseFull), events.die, &events.freshLogs, &events.replayed},
 		CacheSize:                   o.CacheBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		ErrorIfNotExists:            true,
@@ -54,6 +54,9 @@ type storeEvents struct {
 	open atomic.Bool
 	// freshLogs counts who wants no old file of the write-ahead log to be used again.
 	freshLogs atomic.Int32
+	// replayed is how much of the write-ahead log was read: all that opening the
+	// store took from there.
+	replayed atomic.Int64
 	// metrics is nil while there are none.
 	metrics *metrics
 }

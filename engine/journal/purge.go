@@ -56,6 +56,11 @@ func (j *Journal) Purge(ctx context.Context, also func(engine.ConversationID) er
 	if err != nil || len(ids) == 0 {
 		return err
 	}
+	began := now()
+	return j.metrics.purgeEnded(began, len(ids), j.purgeAll(ctx, ids, also))
+}
+
+func (j *Journal) purgeAll(ctx context.Context, ids []engine.ConversationID, also func(engine.ConversationID) error) error {
 	for _, id := range ids {
 		if err := also(id); err != nil {
 			return fmt.Errorf("purge: %w", err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
@@ -45,7 +47,10 @@ func holding(t *testing.T, root string, texts ...string) (files []string) {
 func TestPurgeLeavesNoByte(t *testing.T) {
 	defer journal.StoreUncompressed()()
 	root := t.TempDir()
-	j, err := journal.Open(root, testOptions(t, vfs.Default))
+	o := testOptions(t, vfs.Default)
+	registry := prometheus.NewPedanticRegistry()
+	o.Registerer = registry
+	j, err := journal.Open(root, o)
 	if err != nil {
 		t.Fatalf("open: got error %v, want none", err)
 	}
@@ -91,6 +96,19 @@ func TestPurgeLeavesNoByte(t *testing.T) {
 	}
 	if err := j.Purge(context.Background(), nothingElse); err != nil {
 		t.Fatalf("purge of nothing: got error %v, want none", err)
+	}
+	want := `
+# HELP intervene_journal_purged_conversations_total Erased conversations whose bytes were removed.
+# TYPE intervene_journal_purged_conversations_total counter
+intervene_journal_purged_conversations_total 1
+# HELP intervene_journal_purges_total Purges that had anything to do, by how they ended.
+# TYPE intervene_journal_purges_total counter
+intervene_journal_purges_total{outcome="done"} 1
+`
+	err = testutil.GatherAndCompare(registry, strings.NewReader(want),
+		"intervene_journal_purges_total", "intervene_journal_purged_conversations_total")
+	if err != nil {
+		t.Errorf("metrics: %v", err)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatalf("close: got error %v, want none", err)

@@ -21,6 +21,34 @@ type walFS struct {
 	// fresh is above zero while no file may be used again, whose end would still
 	// hold what was in it.
 	fresh *atomic.Int32
+	// replayed counts the bytes that are read of the log.
+	replayed *atomic.Int64
+}
+
+func (fs walFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	file, err := fs.FS.Open(name, opts...)
+	if err != nil || path.Ext(name) != walExtension {
+		return file, err
+	}
+	return replayedFile{file, fs.replayed}, nil
+}
+
+// replayedFile is a file of the log that is read.
+type replayedFile struct {
+	vfs.File
+	bytes *atomic.Int64
+}
+
+func (f replayedFile) Read(p []byte) (n int, err error) {
+	n, err = f.File.Read(p)
+	f.bytes.Add(int64(n))
+	return n, err
+}
+
+func (f replayedFile) ReadAt(p []byte, at int64) (n int, err error) {
+	n, err = f.File.ReadAt(p, at)
+	f.bytes.Add(int64(n))
+	return n, err
 }
 
 func (fs walFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
