@@ -52,12 +52,13 @@ func (d *decision) setConsent(b SetConsent) error {
 }
 
 // consents takes what the customer chose at, unless they chose later already:
-// choices come repeated and out of order, too.
+// choices come repeated and out of order, too. The platform's clock has whole
+// seconds: of two choices in one, stop holds.
 func (d *decision) consents(consent Consent, at Instant) {
 	if at == 0 || at > d.now {
 		at = d.now
 	}
-	if at > d.c.ConsentAt {
+	if at > d.c.ConsentAt || at == d.c.ConsentAt && consent == Stop && !d.c.OptedOut {
 		d.emit(ConsentChanged{Consent: consent, SentAt: at})
 	}
 }

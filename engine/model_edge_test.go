@@ -95,8 +95,13 @@ func (m *model) begin() {
 }
 
 func (m *model) consents(consent engine.Consent, at engine.Instant) {
-	if at = min(at, m.now); consent != 0 && at > m.consentAt {
+	at = min(at, m.now)
+	switch {
+	case consent == 0 || at < m.consentAt:
+	case at > m.consentAt:
 		m.optedOut, m.consentAt = consent == engine.Stop, at
+	default:
+		m.optedOut = m.optedOut || consent == engine.Stop
 	}
 }
 

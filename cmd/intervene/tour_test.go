@@ -27,6 +27,7 @@ var tourTells = []string{
 	`"reason":"NOT_HOLDER"`, `"delivery":"DELIVERY_QUEUED"`, `"body": "Asha here. What happened?"`,
 	`"message":{"messageId":`, "\n1\n",
 	"my parcel is broken", `"tags":["damage"]`,
+	`"mime_type":"text/plain","bytes":19}`, `"title":"My money back"`, `"body": "What would you like?"`,
 	`{"hello":`, `{"snapshotChunk":`, `"last":true`, `{"card":`, `{"events":`, `"handOver":`,
 	`"cause":"CAUSE_RESOLVED"`, `"body": "You are welcome!"`,
 	`intervene_board_conversations{column="active"} 1`, "intervene_command_durable_duration_seconds_count",
