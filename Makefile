@@ -11,6 +11,9 @@ GO ?= go
 TOOL := $(GO) tool -modfile=tools.mod
 BUF := node_modules/.bin/buf
 RECORD := engine/journal/record
+# A module of its own, with connectrpc's conformance suite pinned in its tools.mod.
+CONFORMANCE := rpc/conformance
+SUITE := $(GO) -C $(CONFORMANCE) tool -modfile=tools.mod connectconformance --mode server --conf config.yaml
 
 # How long a package's tests may take. A hang fails instead of blocking for ever.
 TEST_TIMEOUT ?= 20m
@@ -18,14 +21,14 @@ SOAK_TIMEOUT ?= 8h
 
 .PHONY: help
 help: ## Show what there is to make
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/intervene, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/intervene ./cmd/intervene
 
 .PHONY: test
-test: check race ## Check everything: what CI runs
+test: check race conformance ## Check everything: what CI runs
 	@echo "make test: all checks and tests passed"
 
 .PHONY: check
@@ -34,6 +37,12 @@ check: format words lint generated static ## Check everything but the tests
 .PHONY: race
 race: ## Run all tests under the race detector
 	$(GO) test -race -count=1 -timeout=$(TEST_TIMEOUT) ./...
+
+.PHONY: conformance
+conformance: ## Run connectrpc's conformance suite against the Connect edge
+	$(GO) -C $(CONFORMANCE) build -o $(CURDIR)/bin/conformance .
+	$(SUITE) -- $(CURDIR)/bin/conformance
+	$(SUITE) --test-file testdata/limit.yaml -- $(CURDIR)/bin/conformance
 
 .PHONY: soak
 soak: ## Run the long tests: crash cycles by the thousand; takes hours
@@ -50,6 +59,14 @@ fmt: $(BUF) ## Format Go and protobuf sources
 generate: $(BUF) ## Generate Go code from the protobuf sources
 	$(BUF) generate --template buf.gen.yaml
 	$(BUF) generate --template buf.gen.record.yaml
+	$(GENERATE_SUITE)
+
+# The suite's schema lies in its module, wherever that is downloaded to.
+SUITE_FILES := config service server_compat
+GENERATE_SUITE = module=connectrpc.com/conformance; \
+	$(GO) -C $(CONFORMANCE) mod download -modfile=tools.mod $$module; \
+	schema=$$($(GO) -C $(CONFORMANCE) list -modfile=tools.mod -m -f '{{.Dir}}' $$module)/proto; \
+	$(BUF) generate "$$schema" --template $(CONFORMANCE)/buf.gen.yaml $(SUITE_FILES:%=--path "$$schema/connectrpc/conformance/v1/%.proto")
 
 # The parts of check, each of which prints one line when it is content.
 
@@ -78,8 +95,10 @@ words:
 .PHONY: lint
 lint: $(BUF)
 	@$(GO) vet ./...
+	@$(GO) -C $(CONFORMANCE) vet ./...
 	@echo "go vet: ok"
 	@$(TOOL) staticcheck ./...
+	@cd $(CONFORMANCE) && $(GO) tool -modfile=$(CURDIR)/tools.mod staticcheck ./...
 	@echo "staticcheck: ok"
 	@dead=$$($(TOOL) deadcode -test ./...); \
 	if [ -n "$$dead" ]; then echo "$$dead"; exit 1; fi
@@ -92,7 +111,9 @@ generated: $(BUF)
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(BUF) generate --template buf.gen.yaml -o "$$fresh"; \
 	$(BUF) generate --template buf.gen.record.yaml -o "$$fresh"; \
+	$(GENERATE_SUITE) -o "$$fresh"; \
 	diff -r -x staticcheck.conf "$$fresh/rpc/gen" rpc/gen || { echo "rpc/gen is not what make generate makes"; exit 1; }; \
+	diff -r -x staticcheck.conf "$$fresh/$(CONFORMANCE)/gen" $(CONFORMANCE)/gen || { echo "$(CONFORMANCE)/gen is not what make generate makes"; exit 1; }; \
 	diff "$$fresh/$(RECORD)/record.pb.go" $(RECORD)/record.pb.go || { echo "$(RECORD) is not what make generate makes"; exit 1; }
 	@echo "generated code: up to date"
 

@@ -47,19 +47,20 @@ var rules = []rule{
 	{folder: "engine/journal/record", why: "the disk's schema changes apart from everything"},
 	{folder: "actors", ours: []string{"engine"}, why: "actors meet the journal and the wire only in cmd"},
 	{folder: "rpc", alone: true, ours: []string{"engine", "rpc/gen"}, why: "the Connect edge meets actors, the journal and other edges only in cmd"},
+	{folder: "rpc/client", ours: []string{"rpc/gen"}, why: "a client knows the wire and nothing of the server: it is for programs of others, too"},
 	{folder: "rpc/gen", why: "generated code stands on its own"},
 	{folder: "rpc/whatsapp", ours: []string{"engine"}, why: whyEdge},
 	{folder: "rpc/bot", ours: []string{"engine"}, why: whyEdge},
 	{folder: "rpc/console", ours: []string{"engine"}, why: whyEdge},
 	{
-		folder: "cmd", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/console"},
+		folder: "cmd", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc", "rpc/client", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/console"},
 		why: "cmd wires the parts together and leaves the disk's schema to the journal",
 	},
 	{
 		folder: "cmd/intervene/sim", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc/whatsapp", "rpc/bot"},
 		why: "the simulation wires the real parts as cmd does, and nothing of it is in the binary",
 	},
-	{folder: "bench", ours: []string{"rpc/gen"}, why: "a load runs from outside, through the public API"},
+	{folder: "bench", ours: []string{"rpc/client", "rpc/gen"}, why: "a load runs from outside, through the public API"},
 }
 
 // homes are the only folders that may import a module: what leaves its home
@@ -119,6 +120,8 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		{"connect edge imports actors", "rpc/a.go", prelude + `_ "` + modulePath + `/actors"`, "actors"},
 		{"connect edge imports another edge", "rpc/a.go", prelude + `_ "` + modulePath + `/rpc/whatsapp"`, "rpc/whatsapp"},
 		{"edge imports the Connect edge", "rpc/whatsapp/a.go", prelude + `_ "` + modulePath + `/rpc"`, "imports rpc"},
+		{"client imports the server", "rpc/client/a.go", prelude + `_ "` + modulePath + `/rpc"`, "imports rpc"},
+		{"client imports the domain", "rpc/client/a.go", prelude + `_ "` + modulePath + `/engine"`, "imports engine"},
 		{"edge imports another edge", "rpc/bot/a.go", prelude + `_ "` + modulePath + `/rpc/whatsapp"`, "rpc/whatsapp"},
 		{"edge imports the wire types", "rpc/bot/a.go", prelude + `_ "` + modulePath + `/rpc/gen/intervene/v1"`, "rpc/gen"},
 		{"cmd imports the disk's schema", "cmd/intervene/a.go", prelude + `_ "` + modulePath + `/engine/journal/record"`, "engine/journal/record"},
@@ -158,7 +161,7 @@ func goFiles(t *testing.T, tree fs.FS) []source {
 		name := entry.Name()
 		if entry.IsDir() {
 			hidden := strings.HasPrefix(name, ".") && file != "."
-			if hidden || name == "node_modules" || name == "testdata" {
+			if hidden || name == "node_modules" || name == "testdata" || isOtherModule(tree, file) {
 				return fs.SkipDir
 			}
 			return nil
@@ -172,6 +175,12 @@ func goFiles(t *testing.T, tree fs.FS) []source {
 		t.Fatalf("walk the module: %v", err)
 	}
 	return sources
+}
+
+// isOtherModule reports whether a folder below the root begins a module.
+func isOtherModule(tree fs.FS, folder string) bool {
+	_, err := fs.Stat(tree, path.Join(folder, "go.mod"))
+	return err == nil && folder != "."
 }
 
 func parse(t *testing.T, tree fs.FS, file string) source {

@@ -22,8 +22,8 @@ var (
 	withBots    = people | rolesOf(RoleBot)
 )
 
-// access is the one table of who may call what. A procedure without a row is
-// refused to everybody.
+// access is the one table of who may call what; rows for an edge's Services are
+// added to its copy. A procedure without a row is refused to everybody.
 var access = map[string]roles{
 	intervenev1connect.LiveChatServiceListConversationsProcedure: people,
 	intervenev1connect.LiveChatServiceGetConversationProcedure:   people,
@@ -82,7 +82,7 @@ func (s *Server) authorize(ctx context.Context, spec connect.Spec, _ connect.Pee
 }
 
 func (s *Server) admit(table *tokenTable, procedure string, header http.Header) (caller, error) {
-	allowed := access[procedure]
+	allowed := s.access[procedure]
 	if allowed == everybody {
 		return caller{}, nil
 	}

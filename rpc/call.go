@@ -47,7 +47,7 @@ func (s *Server) withCall(next http.Handler) http.Handler {
 		// Answers are one caller's business.
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
-		if _, ours := access[r.URL.Path]; ours && !c.answered {
+		if _, ours := s.access[r.URL.Path]; ours && !c.answered {
 			s.metrics.requests.WithLabelValues(r.URL.Path, codeMalformed).Inc()
 		}
 	})

@@ -56,6 +56,8 @@ type Options struct {
 	JournalID [16]byte
 	// Ready says whether calls would be served now, for health checks.
 	Ready func() bool
+	// Services are served besides the edge's own.
+	Services []Service
 
 	// MaxStreams and MaxStreamsEach bound the open streams, in all and of one
 	// principal; 0: DefaultMaxStreams, DefaultMaxStreamsEach.
@@ -96,6 +98,7 @@ func (o *Options) complete() error {
 // Server is the Connect edge of one process. It is safe for concurrent use.
 type Server struct {
 	options Options
+	access  map[string]roles
 	id      string
 	log     *slog.Logger
 	metrics *metrics
@@ -133,12 +136,17 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, err := newValidation()
+	allowed, err := accessWith(options.Services)
+	if err != nil {
+		return nil, fmt.Errorf("new Connect edge: %w", err)
+	}
+	rules, err := newValidation(options.Services)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
 		options:   options,
+		access:    allowed,
 		id:        rand.Text(),
 		log:       options.Log,
 		metrics:   m,
@@ -191,7 +199,12 @@ func (s *Server) procedures(rules validation) http.Handler {
 	mux.Handle(intervenev1connect.NewLiveChatServiceHandler(service{s}, checked...))
 	mux.Handle(grpc_health_v1.Health_Check_FullMethodName,
 		connect.NewUnaryHandler(grpc_health_v1.Health_Check_FullMethodName, s.checkHealth, open...))
-	reflector := grpcreflect.NewStaticReflector(intervenev1connect.LiveChatServiceName, grpc_health_v1.Health_ServiceDesc.ServiceName)
+	names := []string{intervenev1connect.LiveChatServiceName, grpc_health_v1.Health_ServiceDesc.ServiceName}
+	for _, service := range s.options.Services {
+		mux.Handle(service.New(checked...))
+		names = append(names, string(service.Schema.FullName()))
+	}
+	reflector := grpcreflect.NewStaticReflector(names...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, open...))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, open...))
 	mux.Handle("GET "+mediaDownload, s.transfer(mediaDownload, s.sendMedia))

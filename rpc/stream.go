@@ -113,7 +113,7 @@ func (st *stream[F]) readmit() error {
 	if table == st.table {
 		return nil
 	}
-	who, err := table.admit(st.who.token, access[st.procedure])
+	who, err := table.admit(st.who.token, st.server.access[st.procedure])
 	if err != nil || who != st.who {
 		return unauthenticated()
 	}

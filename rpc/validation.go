@@ -22,11 +22,17 @@ type validation struct{ validator protovalidate.Validator }
 var _ connect.Interceptor = validation{}
 
 // newValidation compiles all rules now: a bad one fails the start, not a call.
-func newValidation() (validation, error) {
+func newValidation(services []Service) (validation, error) {
+	schemas := []protoreflect.ServiceDescriptor{intervenev1.File_intervene_v1_livechat_proto.Services().ByName("LiveChatService")}
+	for _, service := range services {
+		schemas = append(schemas, service.Schema)
+	}
 	var requests []protoreflect.MessageDescriptor
-	methods := intervenev1.File_intervene_v1_livechat_proto.Services().ByName("LiveChatService").Methods()
-	for i := range methods.Len() {
-		requests = append(requests, methods.Get(i).Input())
+	for _, schema := range schemas {
+		methods := schema.Methods()
+		for i := range methods.Len() {
+			requests = append(requests, methods.Get(i).Input())
+		}
 	}
 	validator, err := protovalidate.New(protovalidate.WithMessageDescriptors(requests...), protovalidate.WithDisableLazy())
 	if err != nil {
