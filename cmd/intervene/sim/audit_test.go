@@ -30,6 +30,20 @@ func (s *sim) everything(w *world) map[engine.ConversationID][]engine.Event {
 			}
 		}
 	}
+	// What was erased stands on no board.
+	for _, id := range s.ledger.known() {
+		if all[id] != nil {
+			continue
+		}
+		events, err := w.journal.Events(id, 0, 10_000)
+		if err != nil {
+			s.unreadable(w, err)
+			return nil
+		}
+		if len(events) > 0 {
+			all[id] = events
+		}
+	}
 	return all
 }
 
@@ -51,12 +65,13 @@ func (s *sim) recovered(w *world) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, id := range l.order {
-		if story := l.stories[id]; uint64(len(all[id])) < story.newest {
+		if story := l.stories[id]; newestOf(all[id]) < story.newest {
 			l.violateLocked("acknowledged means durable: life %d finds %s at version %d; %s showed version %d",
-				w.life, id, len(all[id]), story.where, story.newest)
+				w.life, id, newestOf(all[id]), story.where, story.newest)
 		}
 	}
 	s.acknowledged(all)
+	s.erasures(all)
 	for _, o := range l.opOrder {
 		if o.receipt != nil {
 			s.effect(o, all)
@@ -70,6 +85,9 @@ func (s *sim) showAll(all map[engine.ConversationID][]engine.Event, where string
 		for i := range events {
 			s.ledger.event(id, &events[i], where)
 		}
+		if isErased(events) {
+			s.ledger.erase(id, &events[0])
+		}
 	}
 }
 
@@ -79,7 +97,12 @@ func (s *sim) acknowledged(all map[engine.ConversationID][]engine.Event) {
 	found := make(map[string]int)
 	for _, events := range all {
 		for i := range events {
-			if b, ok := events[i].Body.(engine.MessageReceived); ok {
+			switch b := events[i].Body.(type) {
+			case engine.MessageReceived:
+				found[b.External]++
+			case engine.EchoReceived:
+				found[b.External]++
+			case engine.Amended:
 				found[b.External]++
 			}
 		}
@@ -91,11 +114,13 @@ func (s *sim) acknowledged(all map[engine.ConversationID][]engine.Event) {
 	}
 	for _, offer := range s.meta.Offers() {
 		name := string(offer.WAMID)
+		w := l.written[offer.WAMID]
 		switch {
-		case offer.Kind != standin.ItemMessage:
+		case offer.Kind == standin.ItemStatus || name == "":
+		case w != nil && w.change != (engine.Contact{}): // may say nothing new
 		case offer.Forged && (found[name] > 0 || !offer.AcknowledgedAt.IsZero()):
 			l.violateLocked("nothing is invented: the forged message %s was taken in", name)
-		case !offer.Forged && !offer.AcknowledgedAt.IsZero() && found[name] == 0:
+		case !offer.Forged && !offer.AcknowledgedAt.IsZero() && found[name] == 0 && !s.forgotten(w, &offer):
 			l.violateLocked("acknowledged means durable: message %s was acknowledged and is lost", name)
 		}
 	}
@@ -105,6 +130,9 @@ func (s *sim) acknowledged(all map[engine.ConversationID][]engine.Event) {
 // an instant between asking and answer. The ledger is held.
 func (s *sim) effect(o *op, all map[engine.ConversationID][]engine.Event) {
 	events := all[o.conversation]
+	if isErased(events) {
+		return
+	}
 	var at []uint64
 	for i := range events {
 		if events[i].Command == o.id {
@@ -116,7 +144,7 @@ func (s *sim) effect(o *op, all map[engine.ConversationID][]engine.Event) {
 		l.violateLocked("effects once: the accepted %T %s of %s has events at %v, its receipt says %d", o.body, o.id, o.conversation, at, o.receipt.Version)
 		return
 	}
-	if e := events[at[0]-1]; e.At < o.began || e.At > o.ended {
+	if e := events[at[0]-events[0].Version]; e.At < o.began || e.At > o.ended {
 		l.violateLocked("one order: %T %s took effect at %d, outside of %d to %d", o.body, o.id, e.At, o.began, o.ended)
 	}
 }
@@ -161,8 +189,11 @@ func (s *sim) auditEnd(w *world) {
 		c.lapsed(now)
 	}
 	s.acknowledged(all)
+	s.erasures(all)
+	s.edge(w, chronicles)
 	s.identities(w, chronicles)
 	s.platform(chronicles)
+	s.count(chronicles)
 	s.told(chronicles)
 	for _, o := range l.opOrder {
 		s.outcome(o, chronicles[o.conversation], all)
@@ -177,6 +208,9 @@ func (s *sim) chronicles(all map[engine.ConversationID][]engine.Event) map[engin
 	defer l.mu.Unlock()
 	chronicles := make(map[engine.ConversationID]*chronicle)
 	for id, events := range all {
+		if isErased(events) {
+			continue
+		}
 		c := newChronicle(l, s.plan, id)
 		for i := range events {
 			c.read(&events[i])
@@ -206,7 +240,8 @@ func (s *sim) sameCard(c *chronicle) {
 func (s *sim) offers() {
 	for _, offer := range s.meta.Offers() {
 		if !offer.Forged && offer.AcknowledgedAt.IsZero() && offer.Offers > 0 {
-			s.ledger.violateLocked("liveness: %s %s %s was offered %d times and never acknowledged", offer.Kind, offer.WAMID, offer.Status, offer.Offers)
+			s.ledger.violateLocked("liveness: %s %s %s (%s) was offered %d times and never acknowledged",
+				offer.Kind, offer.WAMID, offer.Status, s.ledger.written[offer.WAMID], offer.Offers)
 		}
 	}
 }
@@ -220,7 +255,7 @@ func (s *sim) identities(w *world, chronicles map[engine.ConversationID]*chronic
 	}
 	owners := make(map[place]engine.ConversationID)
 	for id, c := range chronicles {
-		for _, identity := range c.contact.Identities() {
+		for _, identity := range c.ever {
 			at := place{c.channel, identity}
 			if owner, taken := owners[at]; taken {
 				s.ledger.violateLocked("effects once: conversations %s and %s are of one identity", owner, id)
@@ -244,8 +279,7 @@ func (s *sim) identities(w *world, chronicles map[engine.ConversationID]*chronic
 			}
 			// A POST that names both identities of somebody completes the contact
 			// of all their messages in it: either may lead to the conversation.
-			who := engine.Contact{WaID: w.customer.waID, UserID: w.customer.userID}
-			if !slices.ContainsFunc(who.Identities(), func(i engine.Identity) bool { return owners[place{c.channel, i}] == id }) {
+			if !slices.ContainsFunc(w.customer.ever, func(i engine.Identity) bool { return owners[place{c.channel, i}] == id }) {
 				s.ledger.violateLocked("effects once: message %s stands in %s, which is not its sender's", b.External, id)
 			}
 		}
@@ -258,6 +292,9 @@ func (s *sim) told(chronicles map[engine.ConversationID]*chronicle) {
 	for i := range s.ledger.claims {
 		told := &s.ledger.claims[i]
 		c := chronicles[told.conversation]
+		if c == nil && s.ledger.isGone(told.conversation) {
+			continue
+		}
 		if c == nil {
 			s.ledger.violateLocked("nothing is invented: %s was told of %s, which is not there", told.op.by.ID, told.conversation)
 			continue
@@ -307,7 +344,8 @@ func (s *sim) outcome(o *op, c *chronicle, all map[engine.ConversationID][]engin
 		if n > 1 || n > 0 && o.refused != nil {
 			l.violateLocked("effects once: %T %s of %s has %d events, and was refused: %v", o.body, o.id, o.conversation, n, o.refused)
 		}
-		if o.refused != nil && o.refused.Code == engine.CodeBotFenced && !discarded(all[o.conversation], textOf(o.body)) {
+		silenced := o.refused != nil && (o.refused.Code == engine.CodeBotFenced || o.refused.Code == engine.CodeBotMuted)
+		if silenced && !l.isGone(o.conversation) && !discarded(all[o.conversation], textOf(o.body)) {
 			l.violateLocked("the bot is silent: what it said in %s was fenced and is not kept for who audits it", o.conversation)
 		}
 		return
@@ -322,6 +360,12 @@ func (s *sim) outcome(o *op, c *chronicle, all map[engine.ConversationID][]engin
 	case engine.SendMessage:
 		queued, ok := all[o.conversation][o.receipt.Version-1].Body.(engine.MessageQueued)
 		did = ok && reflect.DeepEqual(queued.Content, b.Content)
+	case engine.StartConversation:
+		queued, ok := all[o.conversation][o.receipt.Version-1].Body.(engine.MessageQueued)
+		did = ok && reflect.DeepEqual(queued.Content, b.Content)
+	case engine.ResendMessage:
+		queued, ok := all[o.conversation][o.receipt.Version-1].Body.(engine.MessageQueued)
+		did = ok && queued.ResendOf == b.Send
 	case engine.AddNote:
 		noted, ok := all[o.conversation][o.receipt.Version-1].Body.(engine.NoteAdded)
 		did = ok && noted.Body == b.Body

@@ -42,11 +42,14 @@ func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnA
 	}
 	answer, err := defaultBot.Turn(ctx, r)
 	if len(answer.Say) > 0 && s.chance("bot talks", moods.talks) {
-		answer.Say = append(answer.Say, said(fmt.Sprintf("more of %s", r.ID)), said(fmt.Sprintf("even more of %s", r.ID)))
+		for i := range moods.much {
+			answer.Say = append(answer.Say, said(fmt.Sprintf("more of %s, %d", r.ID, i)))
+		}
 	}
 	if s.chance("bot rambles", moods.rambles) {
 		answer.Say = append(answer.Say, said(strings.Repeat("x", engine.MaxTextRunes+1)))
 	}
+	answer.Repeatable = s.chance("bot repeatable", moods.repeatable)
 	for _, content := range answer.Say {
 		s.ledger.says(r.ID.Conversation, content.Text)
 	}

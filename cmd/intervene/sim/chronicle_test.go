@@ -21,6 +21,7 @@ type chronicle struct {
 	workspace  engine.WorkspaceID
 	channel    engine.ChannelID
 	contact    engine.Contact
+	ever       []engine.Identity // that it claims
 	column     engine.Column
 	holder     engine.AgentID
 	epoch      uint64
@@ -29,6 +30,10 @@ type chronicle struct {
 	since      engine.Instant // of the hold
 	marked     bool           // the window is known to have closed
 	tags       []string
+	heldFrom   uint64         // the newest intervene
+	mutedUntil engine.Instant // somebody outside has the word
+	optedOut   bool
+	chosenAt   engine.Instant // that, by the platform's clock
 
 	// unanswered are the customer's messages that the bot owes an answer to;
 	// returned is the resolve that it is to be told of.
@@ -38,8 +43,10 @@ type chronicle struct {
 	order      []uint64
 	// unasked is whose command the newest events rest on, until it is named.
 	unasked engine.Party
-	// discards are the sends that the events after a hand-over must discard.
-	discards []uint64
+	// discards are what the events after a hand-over must say of the bot's sends.
+	discards []discard
+	amended  []engine.Amended
+	files    map[uint64]*picture
 
 	states []stand // as each event left it
 	cards  engine.Conversation
@@ -54,19 +61,8 @@ type stand struct {
 	tags   []string
 }
 
-// sending is one message of ours.
-type sending struct {
-	version  uint64
-	by       engine.PartyKind
-	text     string
-	state    engine.DeliveryState
-	external string
-	attempts []engine.Instant // when it was Attempted
-	unknown  engine.Instant   // since when nobody knows what became of it
-}
-
 func newChronicle(l *ledger, p *plan, id engine.ConversationID) *chronicle {
-	return &chronicle{ledger: l, plan: p, id: id, sends: make(map[uint64]*sending), cards: engine.Conversation{ID: id}}
+	return &chronicle{ledger: l, plan: p, id: id, sends: make(map[uint64]*sending), files: make(map[uint64]*picture), cards: engine.Conversation{ID: id}}
 }
 
 func (c *chronicle) wrong(guarantee, format string, args ...any) {
@@ -89,7 +85,18 @@ func (c *chronicle) read(e *engine.Event) {
 	case engine.Opened:
 		c.opened(b)
 	case engine.ContactChanged:
-		c.contact = b.Contact
+		c.meets(b.Contact)
+		if w := c.ledger.written[standin.WAMID(b.External)]; b.External != "" && (w == nil || w.change == (engine.Contact{})) {
+			c.wrong("nothing is invented", "no customer changed in %s", b.External)
+		}
+	case engine.Amended:
+		c.amends(b)
+	case engine.EchoReceived:
+		c.hears(e, b)
+	case engine.ConsentChanged:
+		c.chooses(b)
+	case engine.MediaChanged:
+		c.downloads(b)
 	case engine.MessageReceived:
 		c.received(e, b)
 	case engine.MessageQueued:
@@ -130,6 +137,8 @@ func (c *chronicle) asked(e *engine.Event) {
 		if e.By.Kind == engine.Agent || e.By.Kind == engine.Supervisor {
 			c.unasked = e.By
 		}
+	case o != nil && o.conversation.IsZero():
+		o.conversation = c.id // nobody was told that it has begun
 	case o == nil || o.conversation != c.id || o.by != e.By || o.digest != e.Digest:
 		c.wrong("nothing is invented", "%s gave no command %s", e.By.ID, e.Command)
 	}
@@ -139,7 +148,8 @@ func (c *chronicle) opened(b engine.Opened) {
 	if c.version != 1 {
 		c.wrong("one order", "it opens twice")
 	}
-	c.workspace, c.channel, c.contact = b.Workspace, b.Channel, b.Contact
+	c.workspace, c.channel = b.Workspace, b.Channel
+	c.meets(b.Contact)
 	c.column, c.epoch = engine.History, 1
 	if n := c.plan.numberOf(b.Channel); n.workspace != b.Workspace {
 		c.wrong("workspaces", "channel %s is not of workspace %s", b.Channel, b.Workspace)
@@ -152,10 +162,13 @@ func (c *chronicle) received(e *engine.Event, b engine.MessageReceived) {
 	case !ok:
 		c.wrong("nothing is invented", "no customer wrote %s", b.External)
 		return
-	case w.text != b.Content.Text || w.sentAt != b.SentAt:
+	case w.text != b.Content.Text || w.sentAt != b.SentAt || w.what != 0 || w.echo:
 		c.wrong("nothing is invented", "message %s is not what was written", b.External)
 	case w.customer.number.channel != c.channel:
 		c.wrong("workspaces", "message %s was written to %s", b.External, w.customer.number.channel)
+	}
+	if w.file != "" {
+		c.files[e.Version] = &picture{file: w.file, status: engine.MediaStatus{State: engine.MediaPending}, content: b.Content}
 	}
 	c.customerAt, c.activity = max(c.customerAt, min(b.SentAt, e.At)), e.At
 	if c.open(e.At) {
@@ -167,117 +180,6 @@ func (c *chronicle) received(e *engine.Event, b engine.MessageReceived) {
 	if c.column != engine.Intervened && c.open(e.At) {
 		c.unanswered = append(c.unanswered, e.Version)
 	}
-}
-
-func (c *chronicle) botWord(text string) {
-	if !c.ledger.said[c.id][text] {
-		c.wrong("nothing is invented", "the bot never said that")
-	}
-}
-
-func (c *chronicle) queued(e *engine.Event, b engine.MessageQueued) {
-	switch e.By.Kind {
-	case engine.Bot:
-		c.botWord(b.Content.Text)
-		if c.column != engine.Active && c.column != engine.Requesting || b.Epoch != c.epoch {
-			c.wrong("the bot is silent", "it speaks in %s, in epoch %d of %d", c.column, b.Epoch, c.epoch)
-		}
-	default:
-		if c.column != engine.Intervened || e.By.ID != c.holder {
-			c.wrong("one holder", "%s speaks in %s, held by %q", e.By.ID, c.column, c.holder)
-		}
-		if o := c.ledger.ops[e.Command]; o == nil || textOf(o.body) != b.Content.Text {
-			c.wrong("nothing is invented", "no agent said that")
-		}
-	}
-	if !c.open(e.At) {
-		c.wrong("the columns", "a message is queued after the window has closed")
-	}
-	c.activity = e.At
-	c.sends[e.Version] = &sending{version: e.Version, by: e.By.Kind, text: b.Content.Text, state: engine.Queued}
-	c.order = append(c.order, e.Version)
-}
-
-func textOf(body engine.CommandBody) string {
-	switch b := body.(type) {
-	case engine.SendMessage:
-		return b.Content.Text
-	case engine.AddNote:
-		return b.Body
-	}
-	return ""
-}
-
-// expectDiscard: what the bot queued is discarded in the append of the hand-over.
-func (c *chronicle) expectDiscard(e *engine.Event) {
-	if len(c.discards) == 0 {
-		return
-	}
-	d, ok := e.Body.(engine.DeliveryChanged)
-	if !ok || d.State != engine.Discarded || d.Send != c.discards[0] {
-		c.wrong("the bot is silent", "its queued send %d is not discarded with the hand-over", c.discards[0])
-		c.discards = nil
-		return
-	}
-	c.discards = c.discards[1:]
-}
-
-func (c *chronicle) delivery(e *engine.Event, b engine.DeliveryChanged) {
-	s, ok := c.sends[b.Send]
-	if !ok {
-		c.wrong("effects once", "there is no send %d", b.Send)
-		return
-	}
-	if !follows(s.state, b.State) {
-		c.wrong("statuses", "send %d goes from %s to %s", b.Send, s.state, b.State)
-	}
-	if b.State == engine.Attempted {
-		c.attempted(e, s)
-	}
-	if b.State == engine.Unknown {
-		s.unknown = e.At
-	}
-	if b.External != "" {
-		if s.external != "" && s.external != b.External {
-			c.wrong("effects once", "send %d has two names", b.Send)
-		}
-		s.external = b.External
-	}
-	s.state = b.State
-}
-
-func (c *chronicle) attempted(e *engine.Event, s *sending) {
-	if s.by == engine.Bot && c.column == engine.Intervened {
-		c.wrong("the bot is silent", "its send %d is attempted while %s holds the conversation", s.version, c.holder)
-	}
-	for _, version := range c.order {
-		if other := c.sends[version]; version < s.version && other.state <= engine.Attempted {
-			c.wrong("one order", "send %d is attempted before send %d, which is %s", s.version, version, other.state)
-		}
-	}
-	if !c.open(e.At) {
-		c.wrong("the columns", "send %d is attempted after the window has closed", s.version)
-	}
-	s.attempts = append(s.attempts, e.At)
-}
-
-// follows are the steps that a send may take.
-func follows(from, to engine.DeliveryState) bool {
-	switch to {
-	case engine.Attempted:
-		return from == engine.Queued
-	case engine.Queued, engine.Unknown:
-		return from == engine.Attempted
-	case engine.Accepted:
-		return from == engine.Attempted || from == engine.Unknown
-	case engine.Rejected, engine.Discarded:
-		return from == engine.Queued || from == engine.Attempted
-	case engine.Failed:
-		return from >= engine.Attempted && from <= engine.Sent
-	case engine.Sent, engine.Delivered, engine.Read:
-		return from >= engine.Attempted && from < to
-	}
-	return false
 }
 
 // moved checks a transition by its cause.
@@ -330,11 +232,8 @@ func (c *chronicle) land(e *engine.Event, from engine.Column, b engine.Moved) {
 	switch {
 	case b.To == engine.Intervened && from != engine.Intervened:
 		c.unanswered, c.returned = nil, 0
-		for _, version := range c.order {
-			if s := c.sends[version]; s.by == engine.Bot && s.state == engine.Queued {
-				c.discards = append(c.discards, version)
-			}
-		}
+		c.heldFrom = e.Version
+		c.silences()
 	case from == engine.Intervened && b.To != engine.Intervened:
 		c.unanswered, c.returned = nil, e.Version
 	}
@@ -359,7 +258,7 @@ func (c *chronicle) rests() {
 		c.wrong("turns", "the bot was never told of the resolve %d", c.returned)
 	}
 	for _, version := range c.order {
-		if s := c.sends[version]; s.state <= engine.Attempted {
+		if s := c.sends[version]; s.state <= engine.Attempted || s.waiting {
 			c.wrong("sends", "send %d is still %s", version, s.state)
 		}
 	}

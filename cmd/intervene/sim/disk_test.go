@@ -34,17 +34,19 @@ type disk struct {
 	draws sync.Mutex
 	rng   *rand.Rand
 	doom  doom
-	// faulty is set once it has done anything to what it was asked.
-	faulty bool
-	// slow is set once the engine is up, and not while it goes down. rush is
-	// closed to end all waiting when it is reset.
-	slow bool
-	rush chan struct{}
+	// faulty is set once it has done anything to what it was asked, torn once that
+	// was a failure of the log.
+	faulty, torn bool
+	// slow is set once the engine is up, and not while it goes down; hurried is
+	// how many need it not to be so. rush is closed to end all waiting when it is not.
+	slow    bool
+	hurried int
+	rush    chan struct{}
 	// pace is how long a sync takes at least.
 	pace time.Duration
-	// flushing is set while Pebble is about to rotate its log by itself, which
+	// flushing is not 0 while Pebble is about to rotate its log by itself, which
 	// panics if the log has failed before. A real process has ended by then.
-	flushing bool
+	flushing int
 	// logged is how much was written to the present log.
 	logged int
 }
@@ -118,10 +120,21 @@ func (d *disk) alive(note func()) bool {
 	return true
 }
 
-func (d *disk) setFlushing(flushing bool) {
+func (d *disk) setFlushing(n int) {
 	d.draws.Lock()
 	defer d.draws.Unlock()
-	d.flushing = flushing
+	d.flushing += n
+}
+
+// beginFlush and endFlush stand around what makes Pebble rotate its log.
+func (d *disk) beginFlush() {
+	d.setFlushing(1)
+	d.hurry(1)
+}
+
+func (d *disk) endFlush() {
+	d.hurry(-1)
+	d.setFlushing(-1)
 }
 
 // unhurried is how much may be written to a log before its syncs stop taking
@@ -135,9 +148,26 @@ const unhurried = 100 << 10
 func (d *disk) setSlow(slow bool) {
 	d.draws.Lock()
 	defer d.draws.Unlock()
-	if d.slow = slow; slow {
+	d.slow = slow
+	d.rouse()
+}
+
+// hurry counts who needs all syncs to be quick.
+func (d *disk) hurry(n int) {
+	d.draws.Lock()
+	defer d.draws.Unlock()
+	d.hurried += n
+	d.rouse()
+}
+
+func (d *disk) isSlow() bool { return d.slow && d.hurried == 0 }
+
+// rouse is called with draws held.
+func (d *disk) rouse() {
+	switch slow := d.isSlow(); {
+	case slow && d.rush == nil:
 		d.rush = make(chan struct{})
-	} else if d.rush != nil {
+	case !slow && d.rush != nil:
 		close(d.rush)
 		d.rush = nil
 	}
@@ -176,12 +206,18 @@ func (d *disk) failed() bool {
 	return d.faulty
 }
 
+func (d *disk) logFailed() bool {
+	d.draws.Lock()
+	defer d.draws.Unlock()
+	return d.torn
+}
+
 // fate draws how long a change takes and how it ends.
 func (d *disk) fate(path string, syncs bool) (wait time.Duration, fate doomKind, rush chan struct{}) {
 	d.draws.Lock()
 	defer d.draws.Unlock()
 	log := isLog(path)
-	patient := d.slow && syncs && d.logged < unhurried && (log || strings.HasSuffix(path, "durable-mark"))
+	patient := d.isSlow() && syncs && d.logged < unhurried && (log || strings.HasSuffix(path, "durable-mark"))
 	if patient {
 		wait = d.latency()
 	}
@@ -189,7 +225,7 @@ func (d *disk) fate(path string, syncs bool) (wait time.Duration, fate doomKind,
 	if d.doom.kind == doomSync || d.doom.kind == doomHang {
 		counts = log && patient
 	}
-	if d.doom.kind == doomError && log && d.flushing {
+	if d.doom.kind == doomError && log && d.flushing > 0 {
 		counts = false
 	}
 	if d.doom.kind == doomNone || !counts {
@@ -201,6 +237,7 @@ func (d *disk) fate(path string, syncs bool) (wait time.Duration, fate doomKind,
 	fate = d.doom.kind
 	d.doom = doom{}
 	d.faulty = true
+	d.torn = log && fate == doomError
 	switch fate {
 	case doomSync:
 		wait += time.Duration(d.rng.Int64N(int64(100 * time.Millisecond)))

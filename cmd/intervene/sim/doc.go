@@ -1,14 +1,15 @@
 // Package sim runs the whole engine in virtual time and holds it against its
 // guarantees. It is all tests: nothing of it is in the binary.
 //
-// One seed decides a simulation: customers write through a stand-in for
-// WhatsApp that repeats, shuffles and redelivers, to the real webhook; real
-// actors decide on a real journal, whose file system loses power with half of
-// what was not synced; the real courier, bot turns, timers and board do their
-// work while agents race. Whatever anybody outside the engine was told stands in
-// a ledger, and an auditor compares it with what is there after each crash and
-// at the end; it reads the log as well. The auditor is tested too: bugs are
-// planted in a copy of the engine, and each must be found.
+// One seed decides a simulation: customers write, react, edit, revoke and send
+// pictures through a stand-in for WhatsApp that repeats, shuffles and redelivers,
+// to the real webhook; real actors decide on a real journal, whose file system
+// loses power with half of what was not synced; the real courier, downloads, bot
+// turns, timers, erasures and board do their work while agents race. Whatever
+// anybody outside the engine was told stands in a ledger, and an auditor compares
+// it with what is there after each crash and at the end; it reads the log as
+// well. The auditor is tested too: bugs are planted in a copy of the engine, and
+// each must be found.
 //
 // It never looks into the engine while it runs, and no socket or real file is
 // touched.
@@ -26,8 +27,10 @@
 // # What is not simulated
 //
 // Reads of the disk do not fail, it never fills, and customers write what can be
-// read: nothing is quarantined or parked. Those have tests of their own. The wall clock cannot part from the monotonic
-// one in virtual time, so a clock only jumps while the engine is down, and the
-// journal's own is some minutes off. Changes of a directory that were not
-// synced survive a crash all or none, as on ext4 and xfs.
+// read: nothing is quarantined or parked. No file is sent, nothing is trimmed for
+// its age, and the stand-in knows no templates. Those have tests of their own.
+// The wall clock cannot part from the monotonic one in virtual time, so a clock
+// only jumps while the engine is down, and the journal's own is some minutes off.
+// Changes of a directory that were not synced survive a crash all or none, as on
+// ext4 and xfs.
 package sim

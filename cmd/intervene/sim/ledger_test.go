@@ -23,9 +23,14 @@ type ledger struct {
 	stories map[engine.ConversationID]*story
 	written map[standin.WAMID]*written
 	ops     map[engine.CommandID]*op
+	choices []choice
 	claims  []claim
 	calls   []*call
 	turns   []*turn
+	// files are the hashes under which each file was downloaded.
+	files map[string][]string
+	// stripped are the messages of which a status came without an op id.
+	stripped map[string]bool
 	// said are what the bot answered, by conversation.
 	said map[engine.ConversationID]map[string]bool
 	// order is stories' and ops' own, so that nothing depends on a map's.
@@ -33,25 +38,31 @@ type ledger struct {
 	opOrder []*op
 }
 
-// story is one conversation as the engine has shown it.
-type story struct {
-	id     engine.ConversationID
-	events map[uint64]engine.Event
-	cards  map[uint64]engine.Card
-	newest uint64 // that was shown
-	// delivery is the furthest state of each send that was shown.
-	delivery map[uint64]engine.DeliveryState
-	where    string // it was shown first
-	// workspace is that of the board, the agent or the bot that saw it.
-	workspace engine.WorkspaceID
-}
-
-// written is one message of a customer.
+// written is one thing that a customer wrote or did, or that somebody of the
+// business wrote to them from elsewhere.
 type written struct {
 	customer *customer
-	contact  engine.Contact
 	text     string
 	sentAt   engine.Instant
+	file     string           // the hash of a picture
+	what     engine.Amendment // of target; 0: it is a message
+	target   standin.WAMID
+	echo     bool
+	change   engine.Contact // what they are known as from now on
+}
+
+func (w *written) String() string {
+	if w == nil {
+		return "nobody's"
+	}
+	return fmt.Sprintf("%s: %q, %s of %s, echo: %v, changed: %v", w.customer.name, w.text, w.what, w.target, w.echo, w.change != (engine.Contact{}))
+}
+
+// choice is what a customer chose about marketing.
+type choice struct {
+	customer *customer
+	consent  engine.Consent
+	at       engine.Instant
 }
 
 // op is one command with all of its repetitions.
@@ -102,6 +113,7 @@ func newLedger() *ledger {
 	return &ledger{
 		start: time.Now(), stories: make(map[engine.ConversationID]*story), written: make(map[standin.WAMID]*written),
 		ops: make(map[engine.CommandID]*op), said: make(map[engine.ConversationID]map[string]bool),
+		files: make(map[string][]string), stripped: make(map[string]bool),
 	}
 }
 
@@ -119,7 +131,7 @@ func (l *ledger) note(format string, args ...any) {
 
 func (l *ledger) noteLocked(format string, args ...any) {
 	l.trace = append(l.trace, fmt.Sprintf("%12s ", time.Since(l.start).Round(time.Millisecond))+fmt.Sprintf(format, args...))
-	if len(l.trace) > 2*maxTrace {
+	if len(l.trace) > 2*maxTrace && !*verbose {
 		l.trace = append(l.trace[:0], l.trace[maxTrace:]...)
 	}
 }
@@ -141,100 +153,6 @@ func (l *ledger) failed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.violations) > 0
-}
-
-// storyOf is called with mu held.
-func (l *ledger) storyOf(id engine.ConversationID, where string) *story {
-	s, ok := l.stories[id]
-	if !ok {
-		s = &story{
-			id: id, where: where, events: make(map[uint64]engine.Event), cards: make(map[uint64]engine.Card),
-			delivery: make(map[uint64]engine.DeliveryState),
-		}
-		l.stories[id] = s
-		l.order = append(l.order, id)
-	}
-	return s
-}
-
-// reaches says that version of a conversation was shown.
-func (l *ledger) reaches(id engine.ConversationID, version uint64, where string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.storyOf(id, where)
-	if version > s.newest {
-		s.newest, s.where = version, where
-	}
-}
-
-// event says that e was shown: it is the same to whoever sees it, ever.
-func (l *ledger) event(id engine.ConversationID, e *engine.Event, where string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.storyOf(id, where)
-	if known, ok := s.events[e.Version]; ok {
-		if !reflect.DeepEqual(known, *e) {
-			l.violateLocked("one order: %s shows event %d of %s as %s at %d, it was %s at %d before",
-				where, e.Version, id, e.Body.Kind(), e.At, known.Body.Kind(), known.At)
-		}
-		return
-	}
-	s.events[e.Version] = *e
-	if e.Version > s.newest {
-		s.newest, s.where = e.Version, where
-	}
-}
-
-// card says that c was shown to somebody of a workspace.
-func (l *ledger) card(c *engine.Card, workspace engine.WorkspaceID, where string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c.Workspace != workspace {
-		l.violateLocked("workspaces: %s of %s shows %s of %s", where, workspace, c.Conversation, c.Workspace)
-	}
-	shown := *c
-	if len(shown.Tags) == 0 {
-		shown.Tags = nil
-	}
-	s := l.storyOf(c.Conversation, where)
-	s.workspace = c.Workspace
-	if known, ok := s.cards[c.Version]; ok && !reflect.DeepEqual(known, shown) {
-		l.violateLocked("one order: %s shows %s at version %d with another card than before: %s", where, c.Conversation, c.Version, cardDifference(&known, &shown))
-	}
-	s.cards[c.Version] = shown
-	if c.Version > s.newest {
-		s.newest, s.where = c.Version, where
-	}
-}
-
-// cardDifference names the fields, never what they hold.
-func cardDifference(a, b *engine.Card) string {
-	x, y := reflect.ValueOf(*a), reflect.ValueOf(*b)
-	text := ""
-	for i := range x.NumField() {
-		if !reflect.DeepEqual(x.Field(i).Interface(), y.Field(i).Interface()) {
-			text += " " + x.Type().Field(i).Name
-		}
-	}
-	return text
-}
-
-// message says that m was read.
-func (l *ledger) message(m *engine.Message, where string) {
-	l.event(m.ID.Conversation, &m.Event, where)
-	if m.Delivery.State == 0 {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.storyOf(m.ID.Conversation, where)
-	before := s.delivery[m.ID.Version]
-	// A send that was surely not sent is queued again: only that goes back.
-	again := m.Delivery.State <= engine.Attempted && before <= engine.Attempted
-	if !again && standing(m.Delivery.State) < standing(before) {
-		l.violateLocked("statuses: %s shows send %s as %s after %s", where, m.ID, m.Delivery.State, before)
-	}
-	s.delivery[m.ID.Version] = m.Delivery.State
 }
 
 // standing orders states by how far a send has come; no status changes a final one.
@@ -264,7 +182,14 @@ func (l *ledger) wrote(id standin.WAMID, w *written) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.written[id] = w
-	l.noteLocked("%s writes %q", w.customer.name, w.text)
+	l.noteLocked("%s is written", w)
+}
+
+func (l *ledger) chose(c choice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.choices = append(l.choices, c)
+	l.noteLocked("%s wants marketing: %s", c.customer.name, c.consent)
 }
 
 func (l *ledger) begin(o *op) {
@@ -273,11 +198,17 @@ func (l *ledger) begin(o *op) {
 	o.began = engine.InstantOf(time.Now())
 	l.ops[o.id] = o
 	l.opOrder = append(l.opOrder, o)
+	if _, ok := o.body.(engine.Erase); ok {
+		l.stories[o.conversation].erasing = true
+	}
 }
 
 // answered says what o was told at once of its calls.
 func (l *ledger) answered(o *op, since engine.Instant, receipt engine.Receipt, err error) {
 	if err == nil {
+		if o.conversation.IsZero() {
+			o.conversation = receipt.Card.Conversation // that it has begun
+		}
 		l.card(&receipt.Card, o.workspace, "receipt")
 		l.reaches(o.conversation, receipt.Version, "receipt")
 	}
@@ -302,7 +233,7 @@ func (l *ledger) answered(o *op, since engine.Instant, receipt engine.Receipt, e
 		o.receipt, o.ended = &receipt, now
 		return
 	}
-	if !reflect.DeepEqual(*o.receipt, receipt) {
+	if !reflect.DeepEqual(*o.receipt, receipt) && !l.stories[o.conversation].erasing {
 		l.violateLocked("first outcome: %s of %s got version %d (card of %d) first, and version %d (card of %d) when it was repeated",
 			o.id, o.conversation, o.receipt.Version, o.receipt.Card.Version, receipt.Version, receipt.Card.Version)
 	}
@@ -311,7 +242,7 @@ func (l *ledger) answered(o *op, since engine.Instant, receipt engine.Receipt, e
 // checkRefusal notes where the refused was told that the conversation stands,
 // to be compared with the events.
 func (l *ledger) checkRefusal(o *op, e *engine.Error, since, now engine.Instant) {
-	if e == nil || e.Column == 0 {
+	if e == nil || e.Column == 0 || o.conversation.IsZero() {
 		return
 	}
 	l.claims = append(l.claims, claim{o.conversation, e.Column, e.Holder, e.Epoch, since, now, o})
@@ -324,7 +255,7 @@ func (l *ledger) conversations(workspace engine.WorkspaceID) []engine.Conversati
 	defer l.mu.Unlock()
 	var ids []engine.ConversationID
 	for _, id := range l.order {
-		if l.stories[id].workspace == workspace {
+		if story := l.stories[id]; story.workspace == workspace && (!story.erasing || len(ids) == 0) {
 			ids = append(ids, id)
 		}
 	}
@@ -340,4 +271,16 @@ func (l *ledger) says(id engine.ConversationID, texts ...string) {
 	for _, text := range texts {
 		l.said[id][text] = true
 	}
+}
+
+func (l *ledger) downloaded(id, sum string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.files[id] = append(l.files[id], sum)
+}
+
+func (l *ledger) strip(wamid string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stripped[wamid] = true
 }

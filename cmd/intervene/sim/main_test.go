@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -20,6 +21,7 @@ var (
 	seeds     = flag.Uint64("seeds", 0, "how many seeds; 0: the short run, or -for")
 	runFor    = flag.Duration("for", 0, "go on with further seeds for so long")
 	replays   = flag.Int("replays", 1, "how often each seed is run")
+	busy      = flag.Bool("busy", false, "many customers, a bot that talks much, and much that goes wrong: more sends in less time")
 	verbose   = flag.Bool("trace", false, "print the trace of each seed")
 )
 
@@ -27,8 +29,8 @@ const (
 	// shortSeeds are what make test runs, soakSeeds make soak. The race detector
 	// makes a simulation eight times as long: it sees a few, and the others run
 	// in a binary without it.
-	shortSeeds = 45
-	raceSeeds  = 3
+	shortSeeds = 30
+	raceSeeds  = 2
 	soakSeeds  = 20_000
 )
 
@@ -64,7 +66,8 @@ func TestSimulation(t *testing.T) {
 
 // inTurn runs n seeds, or as many as there is time for.
 func inTurn(t *testing.T, n uint64) {
-	began, ran, lives, crashes := time.Now(), 0, 0, 0
+	began, ran := time.Now(), 0
+	var sum tally
 	for s := *firstSeed; ; s++ {
 		if *runFor > 0 && time.Since(began) > *runFor || *runFor == 0 && s >= *firstSeed+n {
 			break
@@ -72,7 +75,8 @@ func inTurn(t *testing.T, n uint64) {
 		t.Run(fmt.Sprintf("seed=%d", s), func(t *testing.T) {
 			for range *replays {
 				sim := once(t, seed(s))
-				ran, lives, crashes = ran+1, lives+sim.lives, crashes+sim.crashes
+				ran++
+				sum.add(&sim.tally)
 				if t.Failed() {
 					break
 				}
@@ -82,32 +86,36 @@ func inTurn(t *testing.T, n uint64) {
 			break
 		}
 	}
-	t.Logf("%d simulations, %d lives, %d crashes in %s", ran, lives, crashes, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d simulations in %s: %s", ran, time.Since(began).Round(time.Millisecond), &sum)
 }
 
-// spread runs n seeds in as many processes as there are processors.
+// busyCost is how many times as long a seed takes in haste.
+const busyCost = 8
+
+// spread runs n seeds in as many processes as there are processors: every other
+// one runs fewer of them, in haste.
 func spread(t *testing.T, n uint64) {
 	processes := uint64(runtime.NumCPU())
 	share := (n + processes - 1) / processes
 	ends := make(chan error, processes)
 	for i := range processes {
-		go func() {
-			ends <- child(t.Context(), os.Args[0], *firstSeed+i*share, share)
-		}()
+		hasty, count := i%2 == 1, share
+		if hasty {
+			count = share / busyCost
+		}
+		go func() { ends <- child(t.Context(), os.Args[0], *firstSeed+i*share, count, hasty) }()
 	}
 	for range processes {
 		if err := <-ends; err != nil {
 			t.Error(err)
-			continue
 		}
-		t.Logf("%d seeds found nothing", share)
 	}
 }
 
 // child runs n seeds in a process of their own, and fails as they do.
-func child(ctx context.Context, binary string, first, n uint64) error {
+func child(ctx context.Context, binary string, first, n uint64, busy bool) error {
 	command := exec.CommandContext(ctx, binary, "-test.run=^TestSimulation$", "-test.timeout=0",
-		fmt.Sprintf("-first=%d", first), fmt.Sprintf("-seeds=%d", n))
+		fmt.Sprintf("-first=%d", first), fmt.Sprintf("-seeds=%d", n), fmt.Sprintf("-busy=%v", busy))
 	if out, err := command.CombinedOutput(); err != nil {
 		return &failure{out, err}
 	}
@@ -120,7 +128,13 @@ type failure struct {
 	err error
 }
 
+// Error tells the end, and of a process that died why it did.
 func (f *failure) Error() string {
+	for _, mark := range []string{"panic: ", "fatal error: "} {
+		if i := bytes.Index(f.out, []byte(mark)); i >= 0 {
+			return fmt.Sprintf("%v\n%s", f.err, f.out[i:min(len(f.out), i+maxTail)])
+		}
+	}
 	return fmt.Sprintf("%v\n%s", f.err, f.out[max(0, len(f.out)-maxTail):])
 }
 

@@ -20,6 +20,10 @@ type customer struct {
 	userID string
 	habit  habit
 	rng    *rand.Rand
+	// first is what they are known as in the beginning, ever all that they were.
+	first engine.Contact
+	ever  []engine.Identity
+	wrote []standin.WAMID
 }
 
 // habit is under which identities a customer writes.
@@ -42,6 +46,9 @@ func (s *sim) populate() {
 				rng: s.plan.seed.rng("customer", i, j),
 			}
 			c.habit = habit(c.rng.IntN(int(habits)))
+			c.first = engine.Contact{WaID: c.waID, UserID: c.userID}
+			c.ever = c.first.Identities()
+			s.customers[n.workspace] = append(s.customers[n.workspace], c)
 			s.people.Go(c.live)
 		}
 		for j := range s.plan.agents {
@@ -88,54 +95,6 @@ func (c *customer) live() {
 	}
 }
 
-func (c *customer) write(n int) {
-	who := standin.Customer{PhoneNumberID: c.number.id, Name: c.name}
-	as := c.habit
-	if as == byEither {
-		as = []habit{byNumber, byBoth, byUserID}[c.rng.IntN(3)]
-	}
-	if as != byUserID {
-		who.WAID = standin.Identity(c.waID)
-	}
-	if as != byNumber {
-		who.UserID = standin.Identity(c.userID)
-	}
-	text := fmt.Sprintf("%s %d", c.name, n)
-	switch c.rng.IntN(6) {
-	case 0:
-		text += " a human please"
-	case 1:
-		text += " hello"
-	}
-	w := &written{
-		customer: c, text: text,
-		contact: engine.Contact{Name: c.name, WaID: string(who.WAID), UserID: string(who.UserID)},
-	}
-	at := time.Now()
-	switch c.rng.IntN(60) {
-	case 0:
-		at = at.Add(-25 * time.Hour)
-	case 1:
-		at = at.Add(-3 * time.Hour)
-	case 2:
-		at = at.Add(time.Duration(c.rng.Int64N(int64(3 * time.Minute))))
-	}
-	w.sentAt = engine.InstantOf(at.Truncate(time.Second))
-	var wamid standin.WAMID
-	var err error
-	if c.rng.IntN(8) == 0 {
-		w.text = text
-		wamid, err = c.sim.meta.PressButton(c.sim.over, who, standin.Reply{ID: "b", Title: text}, at)
-	} else {
-		wamid, err = c.sim.meta.WriteText(c.sim.over, who, text, at)
-	}
-	if err != nil {
-		c.sim.ledger.violate("the stand-in refuses a customer: %v", err)
-		return
-	}
-	c.sim.ledger.wrote(wamid, w)
-}
-
 // agent is somebody who gives commands: an agent, a supervisor, or a bot that
 // speaks outside of its turns.
 type agent struct {
@@ -167,36 +126,40 @@ func (a *agent) act() {
 	if a.rng.IntN(40) == 0 {
 		workspace = map[engine.WorkspaceID]engine.WorkspaceID{acme: other, other: acme}[workspace]
 	}
+	if a.party.Kind != engine.Bot && a.rng.IntN(25) == 0 {
+		a.begin()
+		return
+	}
 	ids := a.sim.ledger.conversations(workspace)
 	if len(ids) == 0 {
 		return
 	}
 	id := ids[a.rng.IntN(len(ids))]
-	card, ok := a.read(id, workspace)
+	card, messages, ok := a.read(id, workspace)
 	if !ok {
 		return
 	}
-	a.command(&card, workspace != a.workspace)
+	a.command(a.choose(&card, messages), &card, workspace != a.workspace)
 }
 
 // read looks at a conversation as whoever opens it does.
-func (a *agent) read(id engine.ConversationID, workspace engine.WorkspaceID) (card engine.Card, ok bool) {
+func (a *agent) read(
+	id engine.ConversationID, workspace engine.WorkspaceID,
+) (card engine.Card, messages []engine.Message, ok bool) {
 	w, up := a.sim.enter()
 	if !up {
-		return card, false
+		return card, nil, false
 	}
 	defer w.leave()
 	card, err := w.journal.Card(id)
+	if err == nil {
+		messages, err = w.journal.Messages(id, 0, 5)
+	}
 	if err != nil {
 		a.unreadable(w, id, err)
-		return card, false
+		return card, nil, false
 	}
-	messages, err := w.journal.Messages(id, 0, 5)
-	if err != nil {
-		a.unreadable(w, id, err)
-		return card, false
-	}
-	return card, w.alive(func() {
+	return card, messages, w.alive(func() {
 		a.sim.ledger.card(&card, workspace, "read")
 		for i := range messages {
 			a.sim.ledger.message(&messages[i], "page")
@@ -206,24 +169,22 @@ func (a *agent) read(id engine.ConversationID, workspace engine.WorkspaceID) (ca
 
 func (a *agent) unreadable(w *world, id engine.ConversationID, err error) {
 	w.alive(func() {
-		if engine.CodeOf(err) != engine.CodeUnavailable {
+		if engine.CodeOf(err) != engine.CodeUnavailable && !a.sim.ledger.isErasing(id) {
 			a.sim.ledger.violate("acknowledged means durable: %s was shown and cannot be read: %v", id, err)
 		}
 	})
 }
 
-func (a *agent) command(card *engine.Card, foreign bool) {
-	a.made++
-	o := &op{
-		conversation: card.Conversation, workspace: a.workspace, by: a.party, body: a.choose(card), foreign: foreign,
-	}
+// command gives body to the conversation of card; without one, to whichever it finds.
+func (a *agent) command(body engine.CommandBody, card *engine.Card, foreign bool) {
+	o := &op{conversation: card.Conversation, workspace: a.workspace, by: a.party, body: body, foreign: foreign}
 	for i := range o.id {
 		o.id[i] = byte(a.rng.Uint32())
 	}
 	for i := range o.digest {
 		o.digest[i] = byte(a.rng.Uint32())
 	}
-	if a.rng.IntN(3) == 0 || a.party.Kind == engine.Bot {
+	if _, begins := body.(engine.StartConversation); !begins && (a.rng.IntN(3) == 0 || a.party.Kind == engine.Bot) {
 		o.epoch = card.Epoch
 	}
 	a.sim.ledger.begin(o)
@@ -233,16 +194,21 @@ func (a *agent) command(card *engine.Card, foreign bool) {
 }
 
 // choose is what an agent does about what it sees.
-func (a *agent) choose(card *engine.Card) engine.CommandBody {
+func (a *agent) choose(card *engine.Card, messages []engine.Message) engine.CommandBody {
+	a.made++
 	text := fmt.Sprintf("%s %d", a.party.ID, a.made)
 	say := engine.SendMessage{Content: engine.Content{Kind: engine.ContentText, Text: text}}
 	if a.party.Kind == engine.Bot {
 		a.sim.ledger.says(card.Conversation, text)
+		say.Repeatable = a.rng.IntN(2) == 0
 		return []engine.CommandBody{
 			say, say, say, engine.RequestAgent{Reason: text}, engine.WithdrawRequest{},
 		}[a.rng.IntN(5)]
 	}
 	mine := card.Holder == a.party.ID
+	if body := a.rarely(card, messages, text); body != nil {
+		return body
+	}
 	lots := a.rng.IntN(20)
 	switch {
 	case lots == 0:
@@ -308,9 +274,17 @@ func (a *agent) once(o *op) error {
 	ctx, cancel := context.WithTimeout(w.up, 15*time.Second)
 	defer cancel()
 	since := engine.InstantOf(time.Now())
-	receipt, err := w.router.Do(ctx, o.conversation, engine.Command{
-		ID: o.id, Digest: o.digest, Workspace: o.workspace, By: o.by, Epoch: o.epoch, Body: o.body,
-	})
+	cmd := engine.Command{ID: o.id, Digest: o.digest, Workspace: o.workspace, By: o.by, Epoch: o.epoch, Body: o.body}
+	var receipt engine.Receipt
+	var err error
+	if _, erases := o.body.(engine.Erase); erases {
+		defer w.erasing()()
+	}
+	if _, begins := o.body.(engine.StartConversation); begins {
+		_, receipt, err = w.inbox.Begin(ctx, cmd)
+	} else {
+		receipt, err = w.router.Do(ctx, o.conversation, cmd)
+	}
 	if a.sim.chance("reply", a.sim.plan.wire.replyLost) {
 		return errReset
 	}
@@ -346,7 +320,7 @@ func (a *agent) repeat(o *op) {
 		ID: o.id, Digest: forged.digest, Workspace: o.workspace, By: o.by, Body: engine.MarkRead{},
 	})
 	w.alive(func() {
-		if code := engine.CodeOf(err); code != engine.CodeCommandReused && !undecided(code) {
+		if code := engine.CodeOf(err); code != engine.CodeCommandReused && !undecided(code) && !a.sim.ledger.isErasing(o.conversation) {
 			a.sim.ledger.violate("effects once: another command under the accepted id %s of %s is answered %v", o.id, o.conversation, err)
 		}
 	})

@@ -38,6 +38,8 @@ type plan struct {
 	// pair limits one number towards one contact, if it does.
 	pair time.Duration
 	bot  botMoods
+	// perSecond is the throughput of a number, if it is not the usual one.
+	perSecond int
 	// night is how long all is left alone after everything, so that all that has
 	// a time comes due. The engine is up for all of it, or only while the first
 	// windows close, or not at all.
@@ -93,7 +95,33 @@ func newPlan(s seed) *plan {
 	}
 	p.schedule(rng)
 	p.mischief(rng)
+	p.outside(rng)
+	if *busy {
+		p.haste(rng)
+	}
 	return p
+}
+
+// outside draws what concerns whoever writes from elsewhere, or first.
+func (p *plan) outside(rng *rand.Rand) {
+	for workspace, silences := range map[engine.WorkspaceID][]time.Duration{
+		acme: {20 * time.Second, 5 * time.Minute}, other: {0, time.Minute},
+	} {
+		policy := p.policies[workspace]
+		policy.WriteFirst = workspace == other || p.seed.rng("write first").IntN(2) == 0
+		policy.OutsideSilence = silences[p.seed.rng("silence").IntN(2)]
+		p.policies[workspace] = policy
+	}
+	if rng.IntN(5) == 0 {
+		p.perSecond = 1
+	}
+}
+
+// haste has more sent in less time.
+func (p *plan) haste(rng *rand.Rand) {
+	p.crowd, p.hurry = 8+rng.IntN(5), time.Duration(300+rng.IntN(700))*time.Millisecond
+	p.bot.talks, p.bot.much = 0.9, 6
+	p.nights, p.perSecond = nightDown, 0
 }
 
 // upShare: one night of so many has the engine up all the time, which takes as
@@ -186,10 +214,14 @@ func (p *plan) mischief(rng *rand.Rand) {
 		{Name: "expired", Fault: standin.FaultError, Code: 190, Probability: share(0.01)},
 		{Name: "gateway", Fault: standin.FaultServerError, HTTPStatus: 502, Probability: share(0.03)},
 		{Name: "fails", Fault: standin.FaultFail, Probability: share(0.03)},
+		{Name: "no place", Call: standin.CallMedia, Fault: standin.FaultServerError, Probability: share(0.1)},
+		{Name: "slow place", Call: standin.CallMedia, Fault: standin.FaultStall, Probability: share(0.05), Delay: 20 * time.Second},
+		{Name: "torn file", Call: standin.CallDownload, Fault: standin.FaultResetBefore, Probability: share(0.1)},
+		{Name: "spoiled file", Call: standin.CallDownload, Fault: standin.FaultCorrupt, Probability: share(0.08)},
 		{Name: "silent", Fault: standin.FaultNoStatus, Probability: share(0.05)},
 	}
-	p.wire = wireFaults{refused: share(0.04), lost: share(0.04), ackLost: share(0.05), replyLost: share(0.06)}
-	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02)}
+	p.wire = wireFaults{refused: share(0.04), lost: share(0.04), ackLost: share(0.05), stripped: share(0.2), replyLost: share(0.06)}
+	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02), repeatable: 0.4, much: 2}
 	if rng.IntN(4) == 0 {
 		p.pair = time.Duration(1+rng.IntN(4)) * time.Second
 	}
@@ -201,11 +233,16 @@ type wireFaults struct {
 	refused   float64 // a send's connection, before anything is written
 	lost      float64 // a send's answer
 	ackLost   float64 // a webhook's answer
+	stripped  float64 // the op ids of a webhook's statuses
 	replyLost float64 // a command's answer
 }
 
 // botMoods are how often a bot does what.
-type botMoods struct{ slow, fails, talks, rambles float64 }
+type botMoods struct {
+	slow, fails, talks, rambles, repeatable float64
+	// much is how many messages more it says when it talks.
+	much int
+}
 
 func (p *plan) numberOf(channel engine.ChannelID) number {
 	for _, n := range p.numbers {

@@ -1,6 +1,10 @@
 package sim
 
 import (
+	"bytes"
+	"slices"
+	"time"
+
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
 )
@@ -8,42 +12,49 @@ import (
 // platform compares what the platform was sent with what the journal says of it.
 func (s *sim) platform(chronicles map[engine.ConversationID]*chronicle) {
 	l := s.ledger
-	taken := make(map[engine.MessageID]standin.Delivery)
+	taken := make(map[engine.MessageID][]standin.Delivery)
 	newest := make(map[engine.ConversationID]uint64)
 	for _, d := range s.meta.Deliveries() {
 		id, err := engine.ParseMessageID(d.CallbackData)
 		c := chronicles[id.Conversation]
-		if err != nil || c == nil || c.sends[id.Version] == nil {
+		if err != nil || !l.isGone(id.Conversation) && (c == nil || c.sends[id.Version] == nil) {
 			l.violateLocked("nothing is invented: the platform was sent %q, which is no send", d.CallbackData)
 			continue
 		}
-		if _, twice := taken[id]; twice {
-			l.violateLocked("effects once: the platform was sent %s twice", id)
-		}
-		taken[id] = d
 		if id.Version < newest[id.Conversation] {
 			l.violateLocked("one order: the platform was sent %s after version %d", id, newest[id.Conversation])
 		}
 		newest[id.Conversation] = id.Version
+		taken[id] = append(taken[id], d)
+		if c == nil {
+			continue
+		}
+		if send := c.sends[id.Version]; len(taken[id]) > 2 || len(taken[id]) == 2 && !send.repeated {
+			l.violateLocked("effects once: the platform was sent %s %d times, repeated: %v", id, len(taken[id]), send.repeated)
+		}
 		s.addressed(c, c.sends[id.Version], &d)
 	}
 	s.calls(chronicles)
+	s.pace(chronicles)
 	statuses := s.statuses()
 	for _, c := range chronicles {
 		for _, version := range c.order {
-			d, sent := taken[engine.MessageID{Conversation: c.id, Version: version}]
-			s.settled(c, c.sends[version], &d, sent, statuses[d.WAMID])
+			s.settled(c, c.sends[version], taken[engine.MessageID{Conversation: c.id, Version: version}], statuses)
 		}
 	}
 }
 
 // addressed: a send went to its contact, from its number, as it was written.
 func (s *sim) addressed(c *chronicle, send *sending, d *standin.Delivery) {
-	to := c.contact.WaID
+	identity := engine.Identity{Kind: engine.IdentityWaID, Value: string(d.To)}
 	if d.To.IsUserID() {
-		to = c.contact.UserID
+		identity.Kind = engine.IdentityUserID
 	}
-	if string(d.To) != to || d.PhoneNumberID != s.plan.numberOf(c.channel).id || d.Body != send.text {
+	said := d.Body == send.text
+	if send.content.Template != nil {
+		said = d.Template == send.content.Template.Name && bytes.Contains(d.Content, []byte(send.text))
+	}
+	if !slices.Contains(c.ever, identity) || d.PhoneNumberID != s.plan.numberOf(c.channel).id || !said {
 		s.ledger.violateLocked("workspaces: send %d of %s went out with another number, contact or text", send.version, c.id)
 	}
 }
@@ -56,6 +67,9 @@ func (s *sim) calls(chronicles map[engine.ConversationID]*chronicle) {
 	latest := make(map[engine.ConversationID]*call)
 	for _, call := range l.calls {
 		c := chronicles[call.op.Conversation]
+		if l.isGone(call.op.Conversation) {
+			continue
+		}
 		if c == nil || c.sends[call.op.Version] == nil {
 			l.violateLocked("effects once: the platform was called for %s, which is no send", call.op)
 			continue
@@ -81,6 +95,39 @@ func (s *sim) calls(chronicles map[engine.ConversationID]*chronicle) {
 	}
 }
 
+// paceSlack is how long a send may take from its turn to its call.
+const paceSlack = 15 * time.Second
+
+// pace: a number sends no faster than it may.
+func (s *sim) pace(chronicles map[engine.ConversationID]*chronicle) {
+	perSecond := s.plan.perSecond
+	if perSecond == 0 {
+		return
+	}
+	type source struct {
+		channel engine.ChannelID
+		life    int
+	}
+	made := make(map[source][]engine.Instant)
+	for _, call := range s.ledger.calls {
+		if c := chronicles[call.op.Conversation]; c != nil {
+			from := source{c.channel, call.life}
+			made[from] = append(made[from], call.begin)
+		}
+	}
+	for from, calls := range made {
+		for i := range calls {
+			for j := i; j < len(calls); j++ {
+				allowed := perSecond + 1 + int(float64(perSecond)*(calls[j].Sub(calls[i])+paceSlack).Seconds())
+				if j-i+1 > allowed {
+					s.ledger.violateLocked("pace: %s sends %d in %s, want at most %d", from.channel, j-i+1, calls[j].Sub(calls[i]), allowed)
+					return
+				}
+			}
+		}
+	}
+}
+
 // statuses are what the platform reported of each message and was answered 200 for.
 func (s *sim) statuses() map[standin.WAMID][]standin.Status {
 	statuses := make(map[standin.WAMID][]standin.Status)
@@ -98,20 +145,30 @@ var statusStates = map[standin.Status]engine.DeliveryState{
 }
 
 // settled: the journal says of a send what the platform says.
-func (s *sim) settled(c *chronicle, send *sending, d *standin.Delivery, sent bool, statuses []standin.Status) {
+func (s *sim) settled(c *chronicle, send *sending, sent []standin.Delivery, statuses map[standin.WAMID][]standin.Status) {
 	l := s.ledger
 	reached := send.state >= engine.Accepted && send.state <= engine.Failed
+	named := send.external == ""
+	for i := range sent {
+		named = named || send.external == string(sent[i].WAMID)
+	}
 	switch {
-	case !sent && reached:
+	case len(sent) == 0 && reached:
 		l.violateLocked("effects once: send %d of %s is %s, and the platform never had it", send.version, c.id, send.state)
-	case sent && (send.state == engine.Rejected || send.state == engine.Discarded || send.state == engine.Queued):
+	case len(sent) > 0 && (send.state == engine.Rejected && !send.repeated || send.state == engine.Discarded && !send.repeated || send.state == engine.Queued):
 		l.violateLocked("effects once: send %d of %s is %s, and the platform had it", send.version, c.id, send.state)
-	case sent && send.external != "" && send.external != string(d.WAMID):
+	case len(sent) > 0 && !named:
 		l.violateLocked("effects once: send %d of %s has another name than the platform gave it", send.version, c.id)
 	}
-	for _, status := range statuses {
-		if state := statusStates[status]; standing(send.state) < standing(state) {
-			l.violateLocked("statuses: send %d of %s is %s, and the platform reported %s", send.version, c.id, send.state, status)
+	for i := range sent {
+		// A status without an op id waits for the platform's answer to tell whose it is.
+		if string(sent[i].WAMID) != send.external || !send.answered && s.ledger.stripped[send.external] {
+			continue
+		}
+		for _, status := range statuses[sent[i].WAMID] {
+			if state := statusStates[status]; standing(send.state) < standing(state) {
+				l.violateLocked("statuses: send %d of %s is %s, and the platform reported %s", send.version, c.id, send.state, status)
+			}
 		}
 	}
 }

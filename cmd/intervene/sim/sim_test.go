@@ -34,17 +34,18 @@ type sim struct {
 	watchers sync.WaitGroup
 	over     context.Context // ends the watchers
 	end      context.CancelFunc
-	boards   []*boardWatcher
-	stories  []*storyWatcher
-	lives    int
-	crashes  int
+	// customers are those of each workspace; nobody joins later.
+	customers map[engine.WorkspaceID][]*customer
+	boards    []*boardWatcher
+	stories   []*storyWatcher
+	tally     tally
 	// healed ends all faults but those of life.
 	healed bool
 }
 
 // simulate runs one seed and answers what it found.
 func simulate(t *testing.T, s seed) *sim {
-	sim := &sim{plan: newPlan(s), draws: make(map[string]*rand.Rand)}
+	sim := &sim{plan: newPlan(s), draws: make(map[string]*rand.Rand), customers: make(map[engine.WorkspaceID][]*customer)}
 	synctest.Test(t, func(*testing.T) { sim.run() })
 	return sim
 }
@@ -73,7 +74,8 @@ func (s *sim) run() {
 
 func (s *sim) standIn() standin.Config {
 	config := standin.Config{
-		Seed: uint64(s.plan.seed)*2 + 1, Transport: hookWire{s}, Faults: s.plan.faults,
+		BaseURL: graphURL,
+		Seed:    uint64(s.plan.seed)*2 + 1, Transport: hookWire{s}, Faults: s.plan.faults,
 		Apps: []standin.App{{ID: "main", Secret: appSecret, WebhookURL: hookURL}},
 		Statuses: []standin.StatusStep{
 			{Status: standin.StatusSent, After: 20 * time.Millisecond, Jitter: 500 * time.Millisecond},
@@ -141,11 +143,11 @@ func (s *sim) liveOnce(mem *vfs.MemFS, l life) *vfs.MemFS {
 
 // boot brings the engine up on mem. When it died on the way there is no world.
 func (s *sim) boot(mem *vfs.MemFS, l life) (*world, *vfs.MemFS) {
-	s.lives++
-	d := newDisk(mem, s.plan.seed.rng("disk", s.lives), l.doom)
+	s.tally.lives++
+	d := newDisk(mem, s.plan.seed.rng("disk", s.tally.lives), l.doom)
 	d.pace = l.pace
-	s.ledger.note("life %d begins (%s after %d)", s.lives, l.doom.kind, l.doom.after)
-	w, err := s.open(s.lives, d)
+	s.ledger.note("life %d begins (%s after %d)", s.tally.lives, l.doom.kind, l.doom.after)
+	w, err := s.open(s.tally.lives, d)
 	if err != nil {
 		s.failedToOpen(d, err)
 		return nil, s.remains(d)
@@ -158,7 +160,7 @@ func (s *sim) boot(mem *vfs.MemFS, l life) (*world, *vfs.MemFS) {
 	s.recovered(w)
 	if err := w.start(); err != nil {
 		if d.alive(func() {}) && l.doom.kind != doomError {
-			s.ledger.violate("liveness: life %d does not start: %v", s.lives, err)
+			s.ledger.violate("liveness: life %d does not start: %v", s.tally.lives, err)
 		}
 		d.cutPower()
 		w.stop()
@@ -180,9 +182,9 @@ func (s *sim) announce() {
 
 func (s *sim) failedToOpen(d *disk, err error) {
 	if d.alive(func() {}) {
-		s.ledger.violate("acknowledged means durable: life %d cannot open its journal: %v", s.lives, err)
+		s.ledger.violate("acknowledged means durable: life %d cannot open its journal: %v", s.tally.lives, err)
 	}
-	s.ledger.note("life %d does not begin: %v", s.lives, err)
+	s.ledger.note("life %d does not begin: %v", s.tally.lives, err)
 	d.cutPower()
 }
 
@@ -206,11 +208,11 @@ func (s *sim) shut(w *world, clean bool) *vfs.MemFS {
 // remains is the disk that the next life finds.
 func (s *sim) remains(d *disk) *vfs.MemFS {
 	if d.alive(func() {}) {
-		s.ledger.note("life %d stopped in order", s.lives)
+		s.ledger.note("life %d stopped in order", s.tally.lives)
 		return d.mem
 	}
-	s.crashes++
-	s.ledger.note("life %d lost its power", s.lives)
+	s.tally.crashes++
+	s.ledger.note("life %d lost its power", s.tally.lives)
 	return d.left
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -12,11 +13,13 @@ import (
 	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
+	"github.com/intervenehq/intervene/engine/media"
 	"github.com/intervenehq/intervene/rpc/whatsapp"
 )
 
 const (
 	dataDir   = "/data"
+	mediaDir  = dataDir + "/media"
 	appSecret = "an app secret"
 	graphURL  = "http://graph.test"
 	hookURL   = "http://engine.test/webhooks/whatsapp/main"
@@ -36,11 +39,15 @@ type world struct {
 	down context.CancelFunc
 
 	journal *journal.Journal
+	files   *media.Store
 	router  *actors.Router
 	board   *actors.Board
 	courier *actors.Courier
 	turns   *actors.Turns
 	timers  *actors.Timers
+	media   *actors.Media
+	erasure *actors.Erasure
+	inbox   *actors.Inbox
 	graph   *whatsapp.Graph
 	mux     *http.ServeMux
 	// inside are the requests that it has taken.
@@ -74,6 +81,9 @@ func (w *world) start() error {
 	s, log := w.sim, w.log()
 	w.router = actors.NewRouter(actors.RouterOptions{Store: w.journal, Policies: s.plan.policies, Log: log})
 	var err error
+	if w.files, err = media.Open(mediaDir, media.Options{FS: w.disk}); err != nil {
+		return err
+	}
 	if w.board, err = actors.StartBoard(w.journal, nil, log); err != nil {
 		return fmt.Errorf("build board: %w", err)
 	}
@@ -87,29 +97,52 @@ func (w *world) start() error {
 		config.Channels = append(config.Channels, whatsapp.Channel{
 			ID: n.channel, Workspace: n.workspace, App: "main",
 			PhoneNumberID: whatsapp.PhoneNumberID(n.id), AccessToken: whatsapp.Secret(n.token),
+			MessagesPerSecond: s.plan.perSecond,
 		})
 	}
 	metrics := whatsapp.NewMetrics(nil)
 	if w.graph, err = whatsapp.NewGraph(config, log, metrics); err != nil {
 		return fmt.Errorf("graph client: %w", err)
 	}
-	webhook, err := whatsapp.NewWebhook(config, actors.NewInbox(w.router, w.journal, w.journal, 0), log, metrics)
+	config.Arrived = w.graph.Arrived
+	w.inbox = actors.NewInbox(w.router, w.journal, w.journal, 0)
+	webhook, err := whatsapp.NewWebhook(config, w.inbox, log, metrics)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
 	w.mux = http.NewServeMux()
 	w.mux.Handle(whatsapp.WebhookPattern, webhook)
+	w.startWorkers(log)
+	return nil
+}
+
+func (w *world) startWorkers(log *slog.Logger) {
 	w.courier = actors.StartCourier(actors.CourierOptions{
-		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.graph, Log: log,
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.graph, Pace: w.graph, Early: w.journal, Log: log,
 	})
+	w.media = actors.StartMedia(actors.MediaOptions{
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Source: w.graph, Blobs: w.files, Log: log,
+	})
+	w.erasure = actors.StartErasure(w.router, eraser{w}, w.files, log)
 	bots := make(map[engine.WorkspaceID]actors.Bot)
-	for workspace := range s.plan.policies {
+	for workspace := range w.sim.plan.policies {
 		bots[workspace] = &moodyBot{world: w, workspace: workspace}
 	}
 	w.turns = actors.StartTurns(actors.TurnsOptions{Router: w.router, Agenda: w.journal, Bots: bots, Log: log})
 	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Log: log})
 	w.expire.Go(w.keepExpiring)
-	return nil
+}
+
+// eraser is the journal, whose log is rotated again and again for a purge.
+type eraser struct{ world *world }
+
+func (e eraser) Purge(ctx context.Context, also func(engine.ConversationID) error) error {
+	e.world.disk.beginFlush()
+	defer e.world.disk.endFlush()
+	if e.world.disk.logFailed() {
+		return errReset // a real process has ended by now
+	}
+	return e.world.journal.Purge(ctx, also)
 }
 
 // keepExpiring has the journal forget, as serve does. What is removed is flushed
@@ -117,23 +150,40 @@ func (w *world) start() error {
 func (w *world) keepExpiring() {
 	for {
 		began := time.Now()
-		w.disk.setFlushing(true)
+		w.disk.setFlushing(1)
 		if err := w.journal.Expire(engine.InstantOf(began)); err != nil {
 			w.alive(func() { w.sim.ledger.note("expire: %v", err) })
 		}
-		if !w.pause(9*time.Second - time.Since(began)) {
-			return
+		up := w.pause(9*time.Second - time.Since(began))
+		if up {
+			w.disk.hurry(1)
+			up = w.pause(2*time.Second + time.Since(began) - 9*time.Second)
+			w.disk.hurry(-1)
 		}
-		w.disk.setSlow(false)
-		if !w.pause(2*time.Second + time.Since(began) - 9*time.Second) {
-			return
-		}
-		w.disk.setSlow(true)
-		w.disk.setFlushing(false)
-		if !w.pause(time.Hour) {
+		w.disk.setFlushing(-1)
+		if !up || !w.pause(time.Hour) {
 			return
 		}
 	}
+}
+
+// erasing stands around an erasure, whose removal Pebble flushes ten seconds later
+// unless the purge comes first.
+func (w *world) erasing() (done func()) {
+	answered := make(chan time.Time, 1)
+	w.expire.Go(func() {
+		if !w.pause(9 * time.Second) {
+			return
+		}
+		w.disk.beginFlush()
+		defer w.disk.endFlush()
+		select {
+		case <-w.up.Done():
+		case at := <-answered:
+			w.pause(12*time.Second - time.Since(at))
+		}
+	})
+	return func() { answered <- time.Now() }
 }
 
 // pause reports whether w is still up after d.
@@ -160,11 +210,13 @@ func (w *world) stop() {
 		end()
 	}
 	w.down()
-	w.expire.Wait()
 	w.disk.setSlow(false)
 	w.inside.Wait()
+	w.expire.Wait()
 	if w.timers != nil {
+		w.erasure.Stop()
 		w.timers.Stop(patience)
+		w.media.Stop(patience)
 		w.turns.Stop(patience)
 		w.courier.Stop(patience)
 	}
@@ -242,6 +294,13 @@ func (h hookWire) RoundTrip(request *http.Request) (*http.Response, error) {
 		h.sim.awaitLife()
 		return nil, errRefused
 	}
+	if h.sim.chance("strip", h.sim.plan.wire.stripped) {
+		var err error
+		if request, err = h.sim.strip(request); err != nil {
+			w.leave()
+			return nil, err
+		}
+	}
 	answer := make(chan *http.Response, 1)
 	go func() {
 		defer w.leave()
@@ -260,41 +319,4 @@ func (h hookWire) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		return response, nil
 	}
-}
-
-// graphWire carries one life's sends to the platform.
-type graphWire struct{ world *world }
-
-func (g *graphWire) RoundTrip(request *http.Request) (*http.Response, error) {
-	s := g.world.sim
-	if s.chance("refuse", s.plan.wire.refused) {
-		return nil, errRefused
-	}
-	c := &call{life: g.world.life}
-	// Once any of it is read it may have been sent.
-	body, err := readSend(request, c)
-	if err != nil {
-		return nil, err
-	}
-	if !g.world.alive(func() { s.ledger.called(c) }) {
-		return nil, errReset
-	}
-	defer s.ledger.hungUp(c)
-	ctx, cancel := context.WithCancel(request.Context())
-	defer cancel()
-	go func() {
-		select {
-		case <-g.world.disk.cut:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	response, err := inMemory(s.meta.Handler(), request.Clone(ctx), body)
-	if err != nil {
-		return nil, err
-	}
-	if !g.world.alive(func() {}) || s.chance("lose", s.plan.wire.lost) {
-		return nil, errReset
-	}
-	return response, nil
 }
