@@ -1,39 +1,27 @@
 package demo
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/intervenehq/intervene/rpc/client"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
-	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
 
-const (
-	// boardWindow is as many cards of each column as the API gives.
-	boardWindow = 200
-	// reconnectPause is before a stream that broke is opened again.
-	reconnectPause = 100 * time.Millisecond
-)
+// boardWindow is as many cards of each column as the API gives.
+const boardWindow = 200
 
-// board is what one caller's stream shows, put together from its frames as any
-// frontend would.
+// board is what one caller's stream shows, as any frontend sees it. With a
+// ledger it measures how far behind the answers it is.
 type board struct {
+	*client.Board
 	ledger *ledger
+	looks  sync.WaitGroup
 
-	mu       sync.Mutex
-	cards    map[string]*intervenev1.Card
-	counters map[intervenev1.Column]*intervenev1.ColumnCounter
-	token    []byte
-	whole    bool // a snapshot was complete
-
-	// For a ledger: the newest version seen of each conversation, also of those
-	// that left, and what was answered and not yet seen.
-	latest  map[string]uint64
+	mu      sync.Mutex
 	waiting map[string][]sight
 }
 
@@ -41,128 +29,54 @@ type board struct {
 type sight struct {
 	version uint64
 	since   time.Time
+	// shown: the conversation stood on the board since; it is seen when it leaves.
+	shown bool
 }
 
-func newBoard(l *ledger) *board {
-	return &board{
-		ledger: l, cards: make(map[string]*intervenev1.Card),
-		counters: make(map[intervenev1.Column]*intervenev1.ColumnCounter),
-		latest:   make(map[string]uint64), waiting: make(map[string][]sight),
+// followBoard begins to follow the whole board. Whoever follows one stops it.
+func followBoard(c *client.Client, l *ledger) *board {
+	b := &board{
+		Board:  c.FollowBoard(context.Background(), client.BoardQuery{Window: boardWindow}),
+		ledger: l, waiting: make(map[string][]sight),
+	}
+	if l != nil {
+		b.looks.Go(b.look)
+	}
+	return b
+}
+
+func (b *board) stop() {
+	b.Close()
+	b.looks.Wait()
+}
+
+// look sees what comes until the board ends.
+func (b *board) look() {
+	s, err := b.Next(context.Background(), nil)
+	for err == nil {
+		b.see(s.Card, time.Now())
+		s, err = b.Next(context.Background(), s)
 	}
 }
 
-// follow keeps the board up to date until ctx ends. A positive life ends each
-// stream that old on purpose, so that it has to be resumed.
-func (b *board) follow(ctx context.Context, api intervenev1connect.LiveChatServiceClient, life time.Duration) {
-	for ctx.Err() == nil {
-		stream, cancel := context.WithCancel(ctx)
-		if life > 0 {
-			cancel()
-			stream, cancel = context.WithTimeout(ctx, life)
-		}
-		err := b.read(stream, api)
-		ended := stream.Err() != nil
-		cancel()
-		if err != nil && !ended && !rest(ctx, reconnectPause) {
-			return
-		}
-	}
-}
-
-func (b *board) read(ctx context.Context, api intervenev1connect.LiveChatServiceClient) (err error) {
-	stream, err := api.WatchBoard(ctx, b.request())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stream.Close()) }()
-	for stream.Receive() {
-		b.apply(stream.Msg())
-	}
-	return stream.Err()
-}
-
-// request resumes if there is anything to resume from.
-func (b *board) request() *intervenev1.WatchBoardRequest {
+// see measures what is there of what was awaited.
+func (b *board) see(card func(string) *intervenev1.Card, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	request := &intervenev1.WatchBoardRequest{Window: boardWindow}
-	if !b.whole {
-		clear(b.cards)
-		return request
-	}
-	request.ResumeToken = b.token
-	for id, card := range b.cards {
-		request.Known = append(request.Known, &intervenev1.KnownCard{ConversationId: id, Version: card.GetVersion()})
-	}
-	return request
-}
-
-// apply folds one frame.
-func (b *board) apply(frame *intervenev1.WatchBoardResponse) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch f := frame.GetFrame().(type) {
-	case *intervenev1.WatchBoardResponse_Reset_:
-		clear(b.cards)
-		b.whole = false
-	case *intervenev1.WatchBoardResponse_SnapshotChunk:
-		b.upsert(f.SnapshotChunk.GetCards())
-		if f.SnapshotChunk.GetLast() {
-			b.whole, b.token = true, f.SnapshotChunk.GetResumeToken()
-			b.count(f.SnapshotChunk.GetCounters())
+	for id, sights := range b.waiting {
+		shown := card(id)
+		left := sights[:0]
+		for _, s := range sights {
+			if shown.GetVersion() >= s.version || shown == nil && s.shown {
+				b.ledger.lagged(now.Sub(s.since))
+				continue
+			}
+			s.shown = shown != nil
+			left = append(left, s)
 		}
-	case *intervenev1.WatchBoardResponse_DeltaBatch:
-		b.upsert(f.DeltaBatch.GetUpserts())
-		b.remove(f.DeltaBatch.GetRemoved())
-		b.count(f.DeltaBatch.GetCounters())
-		if token := f.DeltaBatch.GetResumeToken(); len(token) > 0 {
-			b.token = token
+		if b.waiting[id] = left; len(left) == 0 {
+			delete(b.waiting, id)
 		}
-	}
-}
-
-func (b *board) upsert(cards []*intervenev1.Card) {
-	for _, card := range cards {
-		id := card.GetConversationId()
-		b.seen(id, card.GetVersion())
-		if have, ok := b.cards[id]; !ok || card.GetVersion() > have.GetVersion() {
-			b.cards[id] = card
-		}
-	}
-}
-
-// remove lets go of what left the window, which needs no new version.
-func (b *board) remove(removed []*intervenev1.Removal) {
-	for _, r := range removed {
-		id := r.GetConversationId()
-		b.seen(id, r.GetVersion())
-		if have, ok := b.cards[id]; ok && r.GetVersion() >= have.GetVersion() {
-			delete(b.cards, id)
-		}
-	}
-}
-
-func (b *board) count(counters *intervenev1.Counters) {
-	for _, counter := range counters.GetColumns() {
-		b.counters[counter.GetColumn()] = counter
-	}
-}
-
-// seen measures how far behind the answers the stream is.
-func (b *board) seen(id string, version uint64) {
-	if b.ledger == nil {
-		return
-	}
-	b.latest[id] = max(b.latest[id], version)
-	b.waiting[id] = slices.DeleteFunc(b.waiting[id], func(s sight) bool {
-		if s.version > version {
-			return false
-		}
-		b.ledger.lagged(time.Since(s.since))
-		return true
-	})
-	if len(b.waiting[id]) == 0 {
-		delete(b.waiting, id)
 	}
 }
 
@@ -175,24 +89,20 @@ func (b *board) await(id string, version uint64, since time.Time) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.latest[id] >= version {
+	b.expect(id, version, since, b.Snapshot().Card(id))
+}
+
+func (b *board) expect(id string, version uint64, since time.Time, shown *intervenev1.Card) {
+	if shown.GetVersion() >= version {
 		b.ledger.lagged(0)
 		return
 	}
-	b.waiting[id] = append(b.waiting[id], sight{version, since})
+	b.waiting[id] = append(b.waiting[id], sight{version, since, shown != nil})
 }
 
-// column lists the cards of one column as they are now.
+// column lists the cards of one column as they are now, in the server's order.
 func (b *board) column(column intervenev1.Column) []*intervenev1.Card {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var cards []*intervenev1.Card
-	for _, card := range b.cards {
-		if card.GetColumn() == column {
-			cards = append(cards, card)
-		}
-	}
-	return cards
+	return b.Snapshot().Column(column).Cards
 }
 
 // face is a board as it can be compared.
@@ -202,9 +112,14 @@ type face struct {
 }
 
 func (b *board) face() face {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return face{maps.Clone(b.cards), maps.Clone(b.counters)}
+	f := face{make(map[string]*intervenev1.Card), make(map[intervenev1.Column]*intervenev1.ColumnCounter)}
+	for _, column := range b.Snapshot().Columns {
+		f.counters[column.Column] = column.Counter
+		for _, card := range column.Cards {
+			f.cards[card.GetConversationId()] = card
+		}
+	}
+	return f
 }
 
 // holders counts who holds how many.
@@ -227,9 +142,3 @@ const (
 )
 
 func (f face) count(column intervenev1.Column) uint64 { return f.counters[column].GetConversations() }
-
-func sortOldestFirst(cards []*intervenev1.Card) {
-	slices.SortFunc(cards, func(a, b *intervenev1.Card) int {
-		return cmp.Or(a.GetSince().AsTime().Compare(b.GetSince().AsTime()), cmp.Compare(a.GetConversationId(), b.GetConversationId()))
-	})
-}

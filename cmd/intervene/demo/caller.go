@@ -11,7 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
 
-	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/rpc/client"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
@@ -31,10 +31,11 @@ const (
 // caller is one member of the cast with a connection of their own.
 type caller struct {
 	id        string
+	client    *client.Client
 	api       intervenev1connect.LiveChatServiceClient
 	transport *http.Transport
 	ledger    *ledger
-	board     *board // what their own stream shows; nil for bots
+	board     *board // what their own stream shows; nil: they watch none
 	hostile   bool
 }
 
@@ -42,28 +43,24 @@ type caller struct {
 func newCaller(m member, apiURL string, l *ledger, hostile bool) *caller {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: &protocols}
-	c := &caller{id: string(m.id), transport: transport, ledger: l, hostile: hostile}
-	c.api = intervenev1connect.NewLiveChatServiceClient(
-		&http.Client{Transport: lossy{authorized{transport, "Bearer " + m.token}}}, apiURL)
-	if m.role != config.RoleBot {
-		c.board = newBoard(l)
+	c := &caller{id: string(m.id), transport: &http.Transport{Protocols: &protocols}, ledger: l, hostile: hostile}
+	var network http.RoundTripper = lossy{c.transport}
+	if hostile {
+		network = fraying{network}
 	}
+	c.client = client.New(&http.Client{Transport: network}, apiURL, m.token)
+	c.api = c.client.API()
 	return c
 }
 
-func (c *caller) close() { c.transport.CloseIdleConnections() }
+// watch begins to follow the board.
+func (c *caller) watch() { c.board = followBoard(c.client, c.ledger) }
 
-// authorized adds the caller's token.
-type authorized struct {
-	http.RoundTripper
-	header string
-}
-
-func (a authorized) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", a.header)
-	return a.RoundTripper.RoundTrip(r)
+func (c *caller) close() {
+	if c.board != nil {
+		c.board.stop()
+	}
+	c.transport.CloseIdleConnections()
 }
 
 // answer is what came back of a command.

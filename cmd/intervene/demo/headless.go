@@ -17,8 +17,6 @@ import (
 const (
 	// arrivalRate is of customers per second, above what fullConversations asks.
 	arrivalRate = 74
-	// streamLife is how old a board's stream gets before it is broken off.
-	streamLife = 4 * time.Second
 	// settleQuiet is how long nothing may have been sent before a run counts as
 	// settled; settlePause is between two looks. settleLimit bounds a wait in
 	// which nothing gets on, settleMost any wait: a slow machine needs longer,
@@ -88,9 +86,6 @@ type day struct {
 	crowd  *crowd
 	floor  *floor
 	people []*caller // with a board each
-
-	stop    context.CancelFunc // of the boards' streams
-	streams sync.WaitGroup
 }
 
 func newDay(s *stage, seed uint64, l *ledger) *day {
@@ -105,20 +100,14 @@ func newDay(s *stage, seed uint64, l *ledger) *day {
 	}
 	d.floor.supervisor, d.floor.bot = call(s.cast.supervisor), call(s.cast.bot)
 	d.people = append(append(d.people, d.floor.agents...), d.floor.supervisor)
-	streaming, stop := context.WithCancel(context.Background())
-	d.stop = stop
-	for n, c := range d.people {
-		// Not all at once: streams that end together come back together.
-		life := streamLife + time.Duration(n)*100*time.Millisecond
-		d.streams.Go(func() { c.board.follow(streaming, c.api, life) })
+	for _, c := range d.people {
+		c.watch()
 	}
 	return d
 }
 
 // close ends the streams and the connections.
 func (d *day) close() {
-	d.stop()
-	d.streams.Wait()
 	for _, c := range append(d.people, d.floor.bot) {
 		c.close()
 	}

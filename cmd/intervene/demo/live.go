@@ -94,9 +94,6 @@ type live struct {
 	stage *stage
 	crowd *crowd
 	floor *floor
-
-	stop    context.CancelFunc
-	streams sync.WaitGroup
 }
 
 func newLive(s *stage, seed uint64) *live {
@@ -110,16 +107,12 @@ func newLive(s *stage, seed uint64) *live {
 		l.floor.agents = append(l.floor.agents, call(m))
 	}
 	l.floor.supervisor, l.floor.bot = call(s.cast.supervisor), call(s.cast.bot)
-	streaming, stop := context.WithCancel(context.Background())
-	l.stop = stop
 	// One stream is enough for a floor that talks to itself.
-	l.streams.Go(func() { l.floor.supervisor.board.follow(streaming, l.floor.supervisor.api, 0) })
+	l.floor.supervisor.watch()
 	return l
 }
 
 func (l *live) close() {
-	l.stop()
-	l.streams.Wait()
 	for _, c := range append(l.floor.agents, l.floor.supervisor, l.floor.bot) {
 		c.close()
 	}

@@ -3,9 +3,11 @@ package demo
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
 )
 
@@ -72,4 +74,35 @@ func (l lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return nil, io.ErrUnexpectedEOF
+}
+
+// streamLife bounds the age of a board's stream on a fraying network.
+const streamLife = 8 * time.Second
+
+// fraying is a network on which a board's stream breaks once it is half of
+// streamLife old, or later, and has to be resumed.
+type fraying struct{ http.RoundTripper }
+
+func (f fraying) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != intervenev1connect.LiveChatServiceWatchBoardProcedure {
+		return f.RoundTripper.RoundTrip(r)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), streamLife/2+rand.N(streamLife/2))
+	response, err := f.RoundTripper.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	response.Body = frayingBody{response.Body, cancel}
+	return response, nil
+}
+
+type frayingBody struct {
+	io.ReadCloser
+	release context.CancelFunc
+}
+
+func (b frayingBody) Close() error {
+	defer b.release()
+	return b.ReadCloser.Close()
 }

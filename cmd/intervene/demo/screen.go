@@ -128,7 +128,6 @@ func (s *screen) held() string {
 
 // rows are one line for each of the longest waiting.
 func rows(cards []*intervenev1.Card, now time.Time) []string {
-	sortOldestFirst(cards)
 	var lines []string
 	for n, card := range cards {
 		if n == maxRows {
