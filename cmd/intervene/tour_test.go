@@ -24,7 +24,7 @@ var tourTells = []string{
 	"I am an automatic assistant", `"column":"COLUMN_ACTIVE"`,
 	`"column":"COLUMN_REQUESTING"`,
 	`"column":"COLUMN_INTERVENED"`, `"holderAgentId":"asha"`, `"reason":"HELD_BY_OTHER"`,
-	`"reason":"NOT_HOLDER"`, `"delivery":"DELIVERY_QUEUED"`, `"body": "Asha here. What happened?"`,
+	`"reason":"NOT_HOLDER"`, `"delivery":"DELIVERY_`, `"body": "Asha here. What happened?"`,
 	`"message":{"messageId":`, "\n1\n",
 	"my parcel is broken", `"tags":["damage"]`,
 	`"mime_type":"text/plain","bytes":19}`, `"title":"My money back"`, `"body": "What would you like?"`,
