@@ -305,6 +305,9 @@ func (a *agent) repeat(o *op) {
 	if engine.InstantOf(time.Now()).Sub(o.began) > engine.OutcomeRetention-time.Hour {
 		return
 	}
+	if _, begins := o.body.(engine.StartConversation); begins && a.sim.ledger.isErasing(o.conversation) {
+		return // that it was given is forgotten with the conversation: it would begin another
+	}
 	if a.rng.IntN(4) > 0 {
 		a.give(o, 3)
 		return

@@ -127,6 +127,8 @@ type LiveChatServiceClient interface {
 	// before, where the workspace's policy lets its agents write first. A
 	// conversation that is already there is used if it stands in HISTORY or the
 	// caller holds it; else NOT_HOLDER. In HISTORY it stays until the customer answers.
+	// A command_id is forgotten when its conversation is erased: repeated after that
+	// it begins another one.
 	StartConversation(context.Context, *v1.StartConversationRequest) (*v1.StartConversationResponse, error)
 	// ResendMessage queues anew a message that is REJECTED, FAILED or UNKNOWN, as
 	// a message of its own, once; else NOT_RESENDABLE. After UNKNOWN the customer may
@@ -568,6 +570,8 @@ type LiveChatServiceHandler interface {
 	// before, where the workspace's policy lets its agents write first. A
 	// conversation that is already there is used if it stands in HISTORY or the
 	// caller holds it; else NOT_HOLDER. In HISTORY it stays until the customer answers.
+	// A command_id is forgotten when its conversation is erased: repeated after that
+	// it begins another one.
 	StartConversation(context.Context, *v1.StartConversationRequest) (*v1.StartConversationResponse, error)
 	// ResendMessage queues anew a message that is REJECTED, FAILED or UNKNOWN, as
 	// a message of its own, once; else NOT_RESENDABLE. After UNKNOWN the customer may
