@@ -118,6 +118,8 @@ func (c *Courier) attempt(ctx context.Context, id engine.ConversationID, a engin
 	result := engine.AttemptResult{State: engine.Queued} // surely not sent, unless the sender says otherwise
 	message, card, err := c.read(engine.MessageID{Conversation: id, Version: a.Send})
 	switch {
+	case engine.CodeOf(err) == engine.CodeNotFound:
+		return // it was erased meanwhile
 	case err != nil:
 		c.log.Error("send cannot be read", slog.String("conversation", id.String()), slog.Any("error", err))
 		result.RetryAt = engine.InstantOf(time.Now().Add(StaleAttempt))
@@ -170,6 +172,8 @@ func (c *Courier) record(ctx context.Context, id engine.ConversationID, body eng
 		case engine.CodeUnavailable, engine.CodeFull, engine.CodeOverloaded:
 			c.metrics.retries.WithLabelValues(c.kind.String()).Inc()
 			time.Sleep(RecordPause << try)
+		case engine.CodeNotFound:
+			return // it was erased meanwhile
 		default:
 			if answer.err != nil {
 				c.log.Error("outcome of a send was refused", slog.String("conversation", id.String()), slog.Any("error", answer.err))

@@ -78,7 +78,8 @@ func (t *Timers) fire(ctx context.Context, kind engine.DueKind, id engine.Conver
 		t.log.Error("files past their retention cannot be removed", slog.String("conversation", id.String()), slog.Any("error", err))
 		return // the row stays due
 	}
-	if answer := t.router.result(ctx, id, engineCommand(engine.FireTimer{Timer: kind})); answer.err != nil {
+	answer := t.router.result(ctx, id, engineCommand(engine.FireTimer{Timer: kind}))
+	if erased := engine.CodeOf(answer.err) == engine.CodeNotFound; answer.err != nil && !erased {
 		t.log.Error("timer cannot fire", slog.String("conversation", id.String()), slog.Any("error", answer.err))
 	}
 }
