@@ -151,7 +151,7 @@ func (i *Inbox) receive(ctx context.Context, item *engine.Inbound) error {
 		return &engine.Error{Code: engine.CodeInvalid, Field: "contact", Problem: "has no identity"}
 	}
 	id, _, err := i.deliver(ctx, item.Channel, contact, i.admit, func(known engine.Contact, changed bool) engine.Command { return commandOf(item, known, changed) })
-	if conflict, ok := errors.AsType[*engine.Error](err); ok && conflict.Code == engine.CodeConflict && conflict.Duplicate {
+	if isDuplicate(err) {
 		return nil
 	}
 	return i.park(id, item, err)

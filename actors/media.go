@@ -21,13 +21,6 @@ const (
 	MediaRetryLongest = 6 * time.Hour
 )
 
-// mediaLimits are the largest files of each kind that are kept: WhatsApp's own
-// limits (developers.facebook.com/docs/whatsapp/cloud-api/reference/media).
-var mediaLimits = map[engine.ContentKind]int64{
-	engine.ContentImage: 5 << 20, engine.ContentAudio: 16 << 20, engine.ContentVideo: 16 << 20,
-	engine.ContentDocument: 100 << 20, engine.ContentSticker: 500 << 10,
-}
-
 // MediaOptions are what the downloads work with; Log and Registerer are optional.
 type MediaOptions struct {
 	Router     *Router
@@ -112,12 +105,11 @@ func (m *Media) get(ctx context.Context, channel engine.ChannelID, id engine.Mes
 		return body, err
 	}
 	now := engine.InstantOf(time.Now())
-	switch {
-	case now > at.Add(engine.MediaExpiry):
+	if now > at.Add(engine.MediaExpiry) {
 		body.State = engine.MediaExpired
-	case attempt < engine.MaxMediaAttempts:
-		body.State, body.RetryAt = engine.MediaPending, now.Add(mediaPause(attempt))
+		return body, err
 	}
+	body.State, body.RetryAt = engine.MediaPending, now.Add(mediaPause(attempt)) // unless it was tried too often
 	return body, err
 }
 
@@ -148,7 +140,7 @@ func (m *Media) store(
 			err = fmt.Errorf("fetch file: %w", closed)
 		}
 	}()
-	blob, size, err = m.blobs.Put(id, file, mediaLimits[content.Kind], content.Media.SHA256)
+	blob, size, err = m.blobs.Put(id, file, content.Kind.MaxFileBytes(), content.Media.SHA256)
 	if err != nil {
 		return "", 0, fmt.Errorf("store file: %w", err)
 	}

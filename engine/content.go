@@ -50,6 +50,23 @@ func (k ContentKind) String() string { return nameOf(contentKindNames[:], int(k)
 // IsMedia reports whether content of kind k carries a file.
 func (k ContentKind) IsMedia() bool { return k >= ContentImage && k <= ContentSticker }
 
+// MaxFileBytes is the largest file that WhatsApp takes with content of kind k, 0
+// where there is none; of stickers that is a moving one
+// (developers.facebook.com/docs/whatsapp/cloud-api/reference/media#supported-media-types).
+func (k ContentKind) MaxFileBytes() int64 {
+	switch k {
+	case ContentImage:
+		return 5 << 20
+	case ContentAudio, ContentVideo:
+		return 16 << 20
+	case ContentDocument:
+		return 100 << 20
+	case ContentSticker:
+		return 500 << 10
+	}
+	return 0
+}
+
 // Content is what a message says. Kind tells which of the other fields mean
 // anything. It is never changed, nor is what it points to.
 type Content struct {

@@ -311,15 +311,16 @@ func (s *Server) receiveMedia(t *mediaTransfer) error {
 		return err
 	}
 	contentType := t.r.Header.Get("Content-Type")
-	accepted, ok := mediaTypeOf(contentType)
+	kind, ok := mediaTypeOf(contentType)
 	if !ok {
 		return invalid("content_type", "must be a type that WhatsApp takes")
 	}
-	if t.r.ContentLength > accepted.maxBytes {
-		return tooLarge(accepted)
+	limit := kind.MaxFileBytes()
+	if t.r.ContentLength > limit {
+		return tooLarge(limit)
 	}
-	limited := &limitedReader{from: t, limit: accepted.maxBytes, tooLarge: tooLarge(accepted)}
-	blob, bytes, err := s.options.Media.Put(id, limited, accepted.maxBytes, "")
+	limited := &limitedReader{from: t, limit: limit, tooLarge: tooLarge(limit)}
+	blob, bytes, err := s.options.Media.Put(id, limited, limit, "")
 	if err != nil {
 		return fmt.Errorf("keep file: %w", err)
 	}
@@ -342,8 +343,8 @@ func (s *Server) keepNoneOfErased(ctx context.Context, id engine.ConversationID)
 	return err
 }
 
-func tooLarge(t mediaType) error {
-	return invalid("body", fmt.Sprintf("must have at most %d bytes", t.maxBytes))
+func tooLarge(limit int64) error {
+	return invalid("body", fmt.Sprintf("must have at most %d bytes", limit))
 }
 
 // limitedReader fails where io.LimitReader would end, so that nobody takes a

@@ -6,48 +6,39 @@ import (
 	"github.com/intervenehq/intervene/engine"
 )
 
-const mebibyte = 1 << 20
-
-// mediaType is as what WhatsApp takes a type of file, and how much of it.
-type mediaType struct {
-	kind     engine.ContentKind
-	maxBytes int64
-}
-
-// mediaTypes are all that WhatsApp takes
+// mediaTypes are all that WhatsApp takes, and as what content
 // (developers.facebook.com/docs/whatsapp/cloud-api/reference/media#supported-media-types).
-var mediaTypes = map[string]mediaType{
-	"image/jpeg": {engine.ContentImage, 5 * mebibyte},
-	"image/png":  {engine.ContentImage, 5 * mebibyte},
+var mediaTypes = map[string]engine.ContentKind{
+	"image/jpeg": engine.ContentImage,
+	"image/png":  engine.ContentImage,
 
-	"video/mp4":  {engine.ContentVideo, 16 * mebibyte},
-	"video/3gpp": {engine.ContentVideo, 16 * mebibyte},
+	"video/mp4":  engine.ContentVideo,
+	"video/3gpp": engine.ContentVideo,
 
-	"audio/aac":  {engine.ContentAudio, 16 * mebibyte},
-	"audio/amr":  {engine.ContentAudio, 16 * mebibyte},
-	"audio/mpeg": {engine.ContentAudio, 16 * mebibyte},
-	"audio/mp4":  {engine.ContentAudio, 16 * mebibyte},
-	"audio/ogg":  {engine.ContentAudio, 16 * mebibyte},
+	"audio/aac":  engine.ContentAudio,
+	"audio/amr":  engine.ContentAudio,
+	"audio/mpeg": engine.ContentAudio,
+	"audio/mp4":  engine.ContentAudio,
+	"audio/ogg":  engine.ContentAudio,
 
-	// Of a moving sticker; the smaller limit of the others nobody can tell here.
-	"image/webp": {engine.ContentSticker, 500 << 10},
+	"image/webp": engine.ContentSticker,
 
-	"text/plain":                    {engine.ContentDocument, 100 * mebibyte},
-	"application/pdf":               {engine.ContentDocument, 100 * mebibyte},
-	"application/msword":            {engine.ContentDocument, 100 * mebibyte},
-	"application/vnd.ms-excel":      {engine.ContentDocument, 100 * mebibyte},
-	"application/vnd.ms-powerpoint": {engine.ContentDocument, 100 * mebibyte},
-	"application/vnd.openxmlformats-officedocument.wordprocessingml.document":   {engine.ContentDocument, 100 * mebibyte},
-	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet":         {engine.ContentDocument, 100 * mebibyte},
-	"application/vnd.openxmlformats-officedocument.presentationml.presentation": {engine.ContentDocument, 100 * mebibyte},
+	"text/plain":                    engine.ContentDocument,
+	"application/pdf":               engine.ContentDocument,
+	"application/msword":            engine.ContentDocument,
+	"application/vnd.ms-excel":      engine.ContentDocument,
+	"application/vnd.ms-powerpoint": engine.ContentDocument,
+	"application/vnd.openxmlformats-officedocument.wordprocessingml.document":   engine.ContentDocument,
+	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet":         engine.ContentDocument,
+	"application/vnd.openxmlformats-officedocument.presentationml.presentation": engine.ContentDocument,
 }
 
 // mediaTypeOf finds what a Content-Type says, whatever its parameters.
-func mediaTypeOf(contentType string) (mediaType, bool) {
+func mediaTypeOf(contentType string) (engine.ContentKind, bool) {
 	name, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
-		return mediaType{}, false
+		return 0, false
 	}
-	t, ok := mediaTypes[name]
-	return t, ok
+	kind, ok := mediaTypes[name]
+	return kind, ok
 }

@@ -71,8 +71,7 @@ func (o outgoing) file(field string, kind engine.ContentKind, m *intervenev1.Med
 	if o.conversation.IsZero() {
 		return nil, invalid(field+".link", "is required: there is no conversation yet to which a file was uploaded")
 	}
-	accepted, ok := mediaTypeOf(m.GetMimeType())
-	if !ok || accepted.kind != kind {
+	if accepted, ok := mediaTypeOf(m.GetMimeType()); !ok || accepted != kind {
 		return nil, invalid(field+".mime_type", "must be a type that WhatsApp takes for this kind of message")
 	}
 	media.Blob, media.MIME = engine.BlobID(m.GetBlobId()), m.GetMimeType()
@@ -82,8 +81,8 @@ func (o outgoing) file(field string, kind engine.ContentKind, m *intervenev1.Med
 		return nil, invalid(field+".blob_id", "must be of a file that was uploaded to this conversation")
 	case err != nil:
 		return nil, err
-	case bytes > accepted.maxBytes:
-		return nil, invalid(field+".blob_id", fmt.Sprintf("must be of a file of at most %d bytes", accepted.maxBytes))
+	case bytes > kind.MaxFileBytes():
+		return nil, invalid(field+".blob_id", fmt.Sprintf("must be of a file of at most %d bytes", kind.MaxFileBytes()))
 	}
 	return media, nil
 }

@@ -97,7 +97,7 @@ func TestSendEveryKind(t *testing.T) {
 func TestContentViolations(t *testing.T) {
 	e := newEdge(t)
 	id := e.held()
-	png, large := e.files.put(id, "png"), e.files.put(id, strings.Repeat("x", 5*mebibyte+1))
+	png, large := e.files.put(id, "png"), e.files.put(id, strings.Repeat("x", 5<<20+1))
 	elsewhere := e.files.put(e.open("acme"), "other")
 	blob := func(b engine.BlobID, mime string) *intervenev1.Media {
 		return &intervenev1.Media{Source: &intervenev1.Media_BlobId{BlobId: string(b)}, MimeType: mime}

@@ -5,9 +5,6 @@ import (
 	"strconv"
 )
 
-// MaxErrorDetailBytes bounds what is kept of Meta's words about an error.
-const MaxErrorDetailBytes = 512
-
 // action is what an error of Meta's asks of a send.
 type action uint8
 

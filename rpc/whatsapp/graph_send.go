@@ -143,7 +143,7 @@ func graphError(raw json.RawMessage) (code int32, detail string, ok bool) {
 	if object(failed.Data, &data) && data.Details != "" {
 		detail = string(data.Details)
 	}
-	return *failed.Code, clip(detail, MaxErrorDetailBytes), true
+	return *failed.Code, clip(detail, MaxDetailBytes), true
 }
 
 func firstMessageID(raw json.RawMessage) string {
