@@ -19,7 +19,7 @@ import (
 type Config struct {
 	Listen      string // host:port of Connect, the webhooks and the console
 	AdminListen string // host:port of metrics, probes and profiles
-	DataDir     string // the journal's folder
+	DataDir     string // the folder of journal and files
 	// ReadReceipts shows customers that agents have read their messages.
 	ReadReceipts bool
 	Apps         []App
