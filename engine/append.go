@@ -26,6 +26,19 @@ type Change struct {
 	Version      uint64
 	Before       Index
 	After        Index
+	// At is the newest event's; zero in rows from before it was kept.
+	At Instant
+	// Cause is why it moved or changed hands; none if it did neither.
+	Cause Cause
+}
+
+// Change is what the log says of a, without its offset; after is a.After's index.
+func (a *Append) Change(after Index) Change {
+	c := Change{Conversation: a.Conversation, Version: a.After.Version, At: a.After.Updated, Before: a.Before, After: after}
+	if c.Before.Column != c.After.Column || c.Before.Holder != c.After.Holder {
+		c.Cause = a.After.Cause
+	}
+	return c
 }
 
 // ClaimKind is what sort of uniqueness a claim asks for.

@@ -31,6 +31,8 @@ func (c *Conversation) Apply(e *Event) {
 		c.applyMoved(e, b)
 	case TurnEnded:
 		c.applyTurnEnded(e, b)
+	case TurnAccepted:
+		c.Turn.Until, c.Turn.Through, c.Turn.At = b.Until, b.Through, max(b.Until, c.MutedUntil)
 	case MarkedRead:
 		c.Unread = 0
 	case Tagged:
@@ -146,6 +148,7 @@ func (c *Conversation) applyTurnEnded(e *Event, b TurnEnded) {
 		return
 	}
 	t.From, t.At = b.Through+1, max(e.At, c.MutedUntil)
+	t.Until, t.Through = 0, 0
 	c.Turn = t
 }
 

@@ -2,7 +2,7 @@ package engine
 
 import (
 	"bytes"
-	"slices"
+	"strings"
 )
 
 // BoardRow is one conversation's place on a board.
@@ -28,7 +28,18 @@ func (f BoardFilter) Admits(i *Index) bool {
 	return (f.Holder == "" || i.Holder == f.Holder) &&
 		(!f.Unassigned || i.Holder == "") &&
 		(f.Channel == "" || i.Channel == f.Channel) &&
-		(f.Tag == "" || slices.Contains(i.TagList(), f.Tag))
+		(f.Tag == "" || i.hasTag(f.Tag))
+}
+
+// hasTag does not take the tags apart: a board asks it of every row.
+func (i *Index) hasTag(tag string) bool {
+	for rest, more := i.Tags, i.Tags != ""; more; {
+		var t string
+		if t, rest, more = strings.Cut(rest, "\n"); t == tag {
+			return true
+		}
+	}
+	return false
 }
 
 // BoardFilter says which conversations a board shows; zero fields do not narrow.
@@ -46,15 +57,13 @@ type BoardQuery struct {
 	Filter    BoardFilter
 	// Window is how many cards of each column are followed.
 	Window int
-	// Known are the cards that the subscriber has already, with their versions.
-	Known map[ConversationID]uint64
-	// Resume asks for the difference to Known in place of a snapshot.
-	Resume bool
+	// Uncounted: counters are of no interest, and none are told.
+	Uncounted bool
 }
 
 // BoardUpdate is what changed on a board since the update before. The first is
-// a snapshot, unless it was asked to resume; a later snapshot replaces
-// everything. Counters are nil when they did not change.
+// a snapshot; a later one replaces everything. Counters are nil when they did
+// not change.
 type BoardUpdate struct {
 	Snapshot bool
 	Upserts  []Card

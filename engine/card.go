@@ -44,6 +44,21 @@ func (c *Conversation) Card() Card {
 	}
 }
 
+// Order is the card's place within its column.
+func (a *Card) Order() Instant { return orderIn(a.Column, a.RequestedAt, a.Since, a.LastActivity) }
+
+// orderIn is the oldest request or hold first; in Active and History the newest
+// activity first, coarsely, so that a busy bot does not reorder a board.
+func orderIn(column Column, requested, since, activity Instant) Instant {
+	switch column {
+	case Requesting:
+		return requested
+	case Intervened:
+		return since
+	}
+	return activity.Truncate(RecencyStep)
+}
+
 // SameFace reports whether a and b show the same: a change of version alone is
 // no change of a board.
 func (a *Card) SameFace(b *Card) bool {
@@ -118,13 +133,9 @@ func (c *Conversation) Index() Index {
 		Workspace: c.Workspace, Channel: c.Channel, Column: c.Column, Holder: c.Holder,
 		Unread: c.Unread, Tags: strings.Join(c.Tags, "\n"),
 	}
-	switch c.Column {
-	case Requesting:
-		i.Order, i.WaitingSince = c.RequestedAt, c.RequestedAt
-	case Intervened:
-		i.Order = c.Since
-	default:
-		i.Order = c.LastActivity.Truncate(RecencyStep)
+	i.Order = orderIn(c.Column, c.RequestedAt, c.Since, c.LastActivity)
+	if c.Column == Requesting {
+		i.WaitingSince = c.RequestedAt
 	}
 	i.Due[DueSend] = c.SendDue()
 	i.Due[DueTurn] = c.Turn.At

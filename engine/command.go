@@ -110,7 +110,16 @@ type (
 		Variables  []Variable
 		Request    bool
 		Reason     string
-		Withdraw   bool
+		// Summary is a note for whoever takes the request up; optional.
+		Summary  string
+		Withdraw bool
+	}
+
+	// AcceptTurn says that the bot answers a turn later, with an AnswerTurn of its
+	// own accord: within a time, 0 for DefaultTurnWait, that MaxTurnWait bounds.
+	AcceptTurn struct {
+		From, Through uint64
+		Within        time.Duration
 	}
 
 	// FailTurn says that the bot failed or timed out over a turn.
@@ -123,6 +132,9 @@ type (
 		// reaction, reacts to.
 		ReplyTo    string
 		Repeatable bool
+		// Answers says that a bot which does not know turns answers with it the one
+		// that it accepted, if there is one.
+		Answers bool
 	}
 
 	// StartConversation is a template to somebody who need not have written: it
@@ -214,6 +226,7 @@ func (Erase) isCommand()             {}
 func (RecordMedia) isCommand()       {}
 func (AnswerTurn) isCommand()        {}
 func (FailTurn) isCommand()          {}
+func (AcceptTurn) isCommand()        {}
 func (SendMessage) isCommand()       {}
 func (RequestAgent) isCommand()      {}
 func (WithdrawRequest) isCommand()   {}
@@ -242,6 +255,9 @@ type Policy struct {
 	OutsideSilence time.Duration
 	// Retention is how long content is kept; 0: for ever.
 	Retention time.Duration
+	// BotUnavailable is what the customer is told when the bot failed and a person
+	// is asked for; empty: nothing.
+	BotUnavailable string
 }
 
 // Amendment is what a customer did to a message. The numbers are on disk and on
@@ -281,6 +297,10 @@ const (
 	MaxTagRunes    = 64
 	// MaxTurnMessages bounds what a bot says in one turn.
 	MaxTurnMessages = 10
+	// DefaultTurnWait is how long the answer to an accepted turn is waited for, unless
+	// the bot says otherwise; MaxTurnWait is the longest.
+	DefaultTurnWait = time.Minute
+	MaxTurnWait     = 15 * time.Minute
 	// MaxVariables and MaxVariableBytes bound what a bot remembers.
 	MaxVariables     = 64
 	MaxVariableBytes = 16 << 10

@@ -100,12 +100,20 @@ type Turn struct {
 	Message uint64
 	// Returned is the version of the resolve that the bot is to be told of, 0: none.
 	Returned uint64
-	// At is when the bot is to be asked: when it became owed, or when it may speak again.
+	// At is when the bot is to be asked: when it became owed, or when it may speak
+	// again. Of an accepted turn it is when somebody looks whether it was answered.
 	At Instant
+	// Until is until when the bot, which accepted the turn, may answer it; 0: it did
+	// not. Through is how far what it accepted goes.
+	Until   Instant
+	Through uint64
 }
 
 // Owed reports whether the bot owes anything.
 func (t Turn) Owed() bool { return t.From != 0 }
+
+// Accepted reports whether the bot said that it answers later.
+func (t Turn) Accepted() bool { return t.Until != 0 }
 
 // AmendedAhead is what an edit or a revocation makes of a preview. Preview is
 // empty for what was revoked.

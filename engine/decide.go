@@ -77,10 +77,12 @@ func (cmd *Command) isGivenRightly() bool {
 		return by.Kind == Customer || by.Kind == Engine
 	case RecordEcho:
 		return by.Kind == Outside
-	case AnswerTurn, FailTurn:
+	case AnswerTurn, FailTurn, AcceptTurn:
 		return by.Kind == Bot
 	case Erase:
 		return by.Kind == Engine || (by.Kind == Supervisor && by.IsHuman())
+	case GiveUpSends:
+		return by.Kind == Engine
 	case StartConversation, ResendMessage:
 		return by.IsHuman()
 	default:
@@ -136,6 +138,8 @@ func (d *decision) decide() error {
 		return d.answerTurn(b)
 	case FailTurn:
 		return d.failTurn(b)
+	case AcceptTurn:
+		return d.acceptTurn(b)
 	case SendMessage:
 		return d.sendMessage(b)
 	case RequestAgent:
@@ -162,6 +166,8 @@ func (d *decision) decide() error {
 		return d.attemptSend()
 	case RecordAttempt:
 		return d.recordAttempt(b)
+	case GiveUpSends:
+		return d.giveUpSends(b)
 	default:
 		return Errorf(CodeInvalid, "command %T is not known", b)
 	}

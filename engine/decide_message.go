@@ -31,7 +31,7 @@ func (d *decision) sendMessage(b SendMessage) error {
 	message := MessageQueued{Content: b.Content, ReplyTo: b.ReplyTo}
 	if d.cmd.By.Kind == Bot {
 		message.Repeatable = b.Repeatable
-		return d.botSpeaks(message)
+		return d.botSpeaks(message, b.Answers)
 	}
 	writesFirst := d.c.Column == History && d.policy.WriteFirst && d.cmd.By.IsHuman()
 	if !d.isHolder() && !writesFirst {
@@ -47,8 +47,9 @@ func (d *decision) sendMessage(b SendMessage) error {
 }
 
 // botSpeaks queues what the bot says, unless a person has the word: then it is
-// refused, and kept for whoever audits the bot.
-func (d *decision) botSpeaks(message MessageQueued) error {
+// refused, and kept for whoever audits the bot. The message stands last: its
+// version is what the caller is told.
+func (d *decision) botSpeaks(message MessageQueued, answers bool) error {
 	if code := d.botMaySpeak(); code != 0 {
 		d.emit(BotDiscarded{Content: message.Content, Epoch: d.cmd.Epoch, Reason: code})
 		return d.c.refusal(code)
@@ -56,7 +57,15 @@ func (d *decision) botSpeaks(message MessageQueued) error {
 	if err := d.checkConsent(message.Content); err != nil {
 		return err
 	}
-	return d.queue(message)
+	if answers && d.c.Turn.Accepted() {
+		d.armRetention()
+		d.emit(TurnEnded{Through: d.c.Turn.Through})
+	}
+	if err := d.queue(message); err != nil {
+		d.events = nil
+		return err
+	}
+	return nil
 }
 
 // botMaySpeak is 0, or why the bot may not.
@@ -82,103 +91,6 @@ func (d *decision) queue(message MessageQueued) error {
 	message.Epoch = max(d.c.Epoch, 1) // a conversation opens in epoch 1
 	d.emit(message)
 	d.queued++
-	return nil
-}
-
-func (d *decision) answerTurn(b AnswerTurn) error {
-	t := d.c.Turn
-	muted := len(b.Say) > 0 && d.botMaySpeak() == CodeBotMuted
-	if d.cmd.Epoch == d.c.Epoch && (!t.Owed() || t.From != b.From) && !muted {
-		return d.c.refusal(CodeBotFenced) // answered before: this is the same answer again
-	}
-	if err := b.validate(d.c.Version); err != nil {
-		return err
-	}
-	if d.cmd.Epoch != d.c.Epoch {
-		return d.discard(b, CodeBotFenced)
-	}
-	if muted {
-		return d.discard(b, CodeBotMuted) // what it owes it owes until it may speak
-	}
-	if code := d.botMaySpeak(); code != 0 && len(b.Say) > 0 {
-		return d.turnTooLate(b, code)
-	}
-	for _, content := range b.Say {
-		err := d.checkConsent(content)
-		if err == nil {
-			err = d.queue(MessageQueued{Content: content, Repeatable: b.Repeatable})
-		}
-		if err != nil {
-			d.events = nil
-			return err
-		}
-	}
-	d.emit(TurnEnded{Through: b.Through, Variables: b.Variables})
-	switch {
-	case b.Request && d.c.Column == Active:
-		d.emit(Moved{To: Requesting, Cause: CauseRequested, Reason: b.Reason})
-	case b.Withdraw:
-		return d.move(withdraw, Moved{Cause: CauseWithdrawn})
-	}
-	return nil
-}
-
-// turnTooLate ends a turn whose answer may not be sent any more, because the
-// window closed meanwhile: a person must see what stands unanswered.
-func (d *decision) turnTooLate(b AnswerTurn, code Code) error {
-	refusal := d.discard(b, code)
-	d.emit(TurnEnded{Through: b.Through, Variables: b.Variables})
-	if d.c.Column == Active && d.c.Turn.Message != 0 {
-		d.emit(Moved{To: Requesting, Cause: CauseWindowClosed})
-	}
-	return refusal
-}
-
-// discard keeps what the bot said in b and nobody is sent.
-func (d *decision) discard(b AnswerTurn, code Code) error {
-	for _, content := range b.Say {
-		d.emit(BotDiscarded{Content: content, Epoch: d.cmd.Epoch, Reason: code})
-	}
-	return d.c.refusal(code)
-}
-
-func (b AnswerTurn) validate(version uint64) error {
-	if b.Through < b.From || b.Through > version {
-		return &Error{Code: CodeInvalid, Field: "through", Problem: "must lie between the turn and the newest event"}
-	}
-	if len(b.Say) > MaxTurnMessages {
-		return &Error{Code: CodeInvalid, Field: "say", Problem: "must have at most 10 messages"}
-	}
-	for _, content := range b.Say {
-		if err := content.validate(); err != nil {
-			return err
-		}
-		if content.Kind == ContentReaction {
-			return errNoTarget // a turn names no messages
-		}
-	}
-	size := 0
-	for _, v := range b.Variables {
-		size += len(v.Name) + len(v.Value)
-		if !utf8.ValidString(v.Name) || !utf8.ValidString(v.Value) {
-			return &Error{Code: CodeInvalid, Field: "variables", Problem: "must be valid UTF-8"}
-		}
-	}
-	if len(b.Variables) > MaxVariables || size > MaxVariableBytes {
-		return &Error{Code: CodeInvalid, Field: "variables", Problem: "must be at most 64 of 16 KiB in all"}
-	}
-	return validateReason(b.Reason)
-}
-
-func (d *decision) failTurn(b FailTurn) error {
-	t := d.c.Turn
-	if d.cmd.Epoch != d.c.Epoch || !t.Owed() || t.From != b.From {
-		return d.c.refusal(CodeBotFenced)
-	}
-	d.emit(TurnEnded{Through: min(max(b.Through, b.From), d.c.Version), Failed: true})
-	if d.c.Column == Active && t.Message != 0 {
-		d.emit(Moved{To: Requesting, Cause: CauseBotUnavailable})
-	}
 	return nil
 }
 

@@ -96,7 +96,11 @@ func (d *decision) request(reason string) error {
 	if err := validateReason(reason); err != nil {
 		return err
 	}
-	return d.move(request, Moved{Cause: CauseRequested, Reason: reason})
+	if err := d.move(request, Moved{Cause: CauseRequested, Reason: reason}); err != nil {
+		return err
+	}
+	d.endAccepted()
+	return nil
 }
 
 func validateReason(reason string) error {

@@ -50,7 +50,7 @@ func mayGive(body engine.CommandBody, name string) bool {
 		who = []string{"customer", "engine"}
 	case engine.RecordEcho:
 		who = []string{"outside"}
-	case engine.AnswerTurn, engine.FailTurn:
+	case engine.AnswerTurn, engine.FailTurn, engine.AcceptTurn:
 		who = []string{"bot"}
 	case engine.StartConversation, engine.ResendMessage:
 		who = []string{"asha", "ravi", "sita"}

@@ -107,6 +107,9 @@ func describeEvent(e engine.Event) string {
 		f.add("auto_resolve", b.AutoResolveAt)
 	case engine.TurnEnded:
 		describeTurnEnded(&f, b)
+	case engine.TurnAccepted:
+		f.add("through", b.Through)
+		f.add("until", b.Until)
 	case engine.BotDiscarded:
 		f.WriteString(describeContent(b.Content))
 		f.add("epoch", b.Epoch)
@@ -248,6 +251,9 @@ func describeTurn(t engine.Turn) string {
 	}
 	if t.Message != 0 {
 		text += ",message:" + strconv.FormatUint(t.Message, 10)
+	}
+	if t.Accepted() {
+		text += ",accepted:" + clock(t.Until)
 	}
 	return text
 }

@@ -41,13 +41,15 @@ const (
 	KindMediaChanged    EventKind = 19
 	KindTrimmed         EventKind = 20
 	KindErased          EventKind = 21
-	kindCount                     = 22
+	KindTurnAccepted    EventKind = 22
+	kindCount                     = 23
 )
 
 var kindNames = [kindCount]string{
 	"none", "opened", "contact_changed", "message_received", "message_queued", "delivery_changed", "moved", "turn_ended",
 	"bot_discarded", "marked_read", "note_added", "tagged", "window_lapsed", "timer_armed", "noted",
 	"amended", "echo_received", "contact_linked", "consent_changed", "media_changed", "trimmed", "erased",
+	"turn_accepted",
 }
 
 func (k EventKind) String() string { return nameOf(kindNames[:], int(k)) }
@@ -184,6 +186,13 @@ type (
 		Variables []Variable
 	}
 
+	// TurnAccepted says that the bot has taken what came up to and including
+	// version Through, and answers it until Until.
+	TurnAccepted struct {
+		Through uint64
+		Until   Instant
+	}
+
 	// BotDiscarded keeps what the bot said and nobody was sent.
 	BotDiscarded struct {
 		Content Content
@@ -231,6 +240,7 @@ func (ConsentChanged) Kind() EventKind  { return KindConsentChanged }
 func (MediaChanged) Kind() EventKind    { return KindMediaChanged }
 func (Trimmed) Kind() EventKind         { return KindTrimmed }
 func (Erased) Kind() EventKind          { return KindErased }
+func (TurnAccepted) Kind() EventKind    { return KindTurnAccepted }
 
 // IsMessage reports whether a page of messages shows e.
 func (e *Event) IsMessage() bool {

@@ -43,6 +43,9 @@ func checkState(t reporter, c *engine.Conversation) {
 	if c.Turn.Owed() && c.Turn.At < c.MutedUntil {
 		t.Fatalf("got turn %+v due while muted until %v, want it after", c.Turn, c.MutedUntil)
 	}
+	if (c.Turn.Until != 0 || c.Turn.Through != 0) && (!c.Turn.Owed() || c.Turn.Through < c.Turn.From || c.Turn.At < c.Turn.Until) {
+		t.Fatalf("got turn %+v, want an accepted one owed, and looked at when its time is over", c.Turn)
+	}
 	if len(c.Media) > engine.MaxPendingMedia || len(c.Linked) > engine.MaxLinked || len(c.Ahead) > engine.MaxAmendedAhead {
 		t.Fatalf("got %d files, %d links, %d amendments ahead, want them bounded", len(c.Media), len(c.Linked), len(c.Ahead))
 	}
@@ -223,6 +226,7 @@ var bodies = []engine.Body{
 	engine.MediaChanged{},
 	engine.Trimmed{},
 	engine.Erased{},
+	engine.TurnAccepted{},
 }
 
 // reencode takes events to bytes and back, as a journal does: nothing that

@@ -115,7 +115,7 @@ func (m *model) echoed(b engine.RecordEcho) {
 	}
 	m.mutedUntil = max(m.mutedUntil, until)
 	if b.SentAt >= m.customerAt {
-		m.unanswered, m.returned, m.turn = nil, 0, 0
+		m.owesNothing()
 	}
 }
 

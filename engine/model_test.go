@@ -27,6 +27,8 @@ type model struct {
 	unanswered []uint64 // customer messages that the bot is to answer
 	returned   uint64   // the resolve that the bot is to be told of
 	turn       uint64   // what the owed turn is called
+	acceptedTo uint64   // how far the bot has accepted it, 0: it has not
+	until      engine.Instant
 
 	sends    map[uint64]*modelSend
 	order    []uint64
@@ -126,6 +128,10 @@ func (m *model) refuses(cmd engine.Command) engine.Code {
 	case engine.AnswerTurn:
 		return m.refusesAnswer(cmd, b)
 	case engine.FailTurn:
+		if cmd.Epoch != m.epoch || m.turn == 0 || b.From != m.turn {
+			return engine.CodeBotFenced
+		}
+	case engine.AcceptTurn:
 		if cmd.Epoch != m.epoch || m.turn == 0 || b.From != m.turn {
 			return engine.CodeBotFenced
 		}
@@ -240,6 +246,17 @@ func (m *model) refusesAnswer(cmd engine.Command, b engine.AnswerTurn) engine.Co
 	return 0
 }
 
+// waitingBefore is waiting as it was before events queued some more.
+func (m *model) waitingBefore(events []engine.Event) int {
+	n := m.waiting()
+	for _, e := range events {
+		if e.Body.Kind() == engine.KindMessageQueued {
+			n--
+		}
+	}
+	return n
+}
+
 // waiting is how many sends are not settled.
 func (m *model) waiting() int {
 	n := 0
@@ -258,8 +275,20 @@ func (m *model) accept(cmd engine.Command, events []engine.Event, due engine.Ind
 	switch b := cmd.Body.(type) {
 	case engine.Receive:
 		m.receive(b)
-	case engine.SendMessage, engine.ResendMessage:
+	case engine.SendMessage:
 		m.lastActivity = m.now
+		if b.Answers && cmd.By.Kind == engine.Bot {
+			m.answersAccepted()
+		}
+	case engine.ResendMessage:
+		m.lastActivity = m.now
+	case engine.AcceptTurn:
+		if m.acceptedTo == 0 {
+			m.acceptedTo, m.until = b.Through, m.now.Add(min(max(b.Within, 0), engine.MaxTurnWait))
+			if b.Within <= 0 {
+				m.until = m.now.Add(engine.DefaultTurnWait)
+			}
+		}
 	case engine.AnswerTurn:
 		m.answered(b.Through)
 		if len(b.Say) > 0 {
@@ -272,6 +301,13 @@ func (m *model) accept(cmd engine.Command, events []engine.Event, due engine.Ind
 		}
 	case engine.FailTurn:
 		asks := m.column == engine.Active && len(m.unanswered) > 0
+		tells := asks && m.open() && !m.mutes() && m.policy.BotUnavailable != "" && m.waitingBefore(events) < engine.MaxQueuedSends
+		if tells {
+			m.lastActivity = m.now
+		}
+		if told := events[0].Body.Kind() == engine.KindMessageQueued; told != tells {
+			m.t.Fatalf("got the customer told of a failed bot: %t, want %t", told, tells)
+		}
 		m.answered(b.Through)
 		if asks {
 			m.column = engine.Requesting
@@ -279,6 +315,9 @@ func (m *model) accept(cmd engine.Command, events []engine.Event, due engine.Ind
 	case engine.RequestAgent:
 		if m.column == engine.Active {
 			m.column = engine.Requesting
+		}
+		if cmd.By.Kind == engine.Bot {
+			m.answersAccepted()
 		}
 	case engine.WithdrawRequest:
 		if m.column == engine.Requesting {
@@ -330,7 +369,8 @@ func (m *model) receive(b engine.Receive) {
 
 // windowClosed: a person must see it, and the bot is out of it.
 func (m *model) windowClosed() {
-	m.column, m.unanswered, m.returned, m.turn = engine.Requesting, nil, 0, 0
+	m.column = engine.Requesting
+	m.owesNothing()
 }
 
 func (m *model) tooLate(b engine.AnswerTurn) {
@@ -347,9 +387,20 @@ func (m *model) answered(through uint64) {
 	if m.returned <= through {
 		m.returned = 0
 	}
-	m.turn = through + 1
+	m.turn, m.acceptedTo, m.until = through+1, 0, 0
 	if len(m.unanswered) == 0 && m.returned == 0 {
 		m.turn = 0
+	}
+}
+
+func (m *model) owesNothing() {
+	m.unanswered, m.returned, m.turn, m.acceptedTo, m.until = nil, 0, 0, 0, 0
+}
+
+// answersAccepted ends the turn that the bot accepted, as far as it did.
+func (m *model) answersAccepted() {
+	if m.acceptedTo != 0 {
+		m.answered(m.acceptedTo)
 	}
 }
 
@@ -367,7 +418,7 @@ func (m *model) hold(by engine.AgentID, events []engine.Event) {
 	}
 	if m.holder == "" {
 		m.heldFrom = events[0].Version
-		m.unanswered, m.returned, m.turn = nil, 0, 0
+		m.owesNothing()
 	}
 	m.holder, m.column, m.since = by, engine.Intervened, m.now
 	m.epoch++
@@ -377,7 +428,8 @@ func (m *model) release() {
 	m.holder = ""
 	m.epoch++
 	m.leave()
-	m.unanswered, m.returned, m.turn = nil, m.version, m.version
+	m.owesNothing()
+	m.returned, m.turn = m.version, m.version
 }
 
 func (m *model) fire(timer engine.DueKind, due engine.Index) {
@@ -429,13 +481,15 @@ func (m *model) agrees(c *engine.Conversation) {
 		Unread         uint32
 		From, Message  uint64
 		Returned       uint64
+		AcceptedTo     uint64
+		Until          engine.Instant
 		CustomerAt     engine.Instant
 		Sends          int
 	}
 	want := view{
 		OptedOut: m.optedOut, MutedUntil: m.mutedUntil,
 		Version: m.version, Epoch: m.epoch, Column: m.column, Holder: m.holder, Unread: m.unread,
-		From: m.turn, Returned: m.returned, CustomerAt: m.customerAt, Sends: m.waiting(),
+		From: m.turn, Returned: m.returned, AcceptedTo: m.acceptedTo, Until: m.until, CustomerAt: m.customerAt, Sends: m.waiting(),
 	}
 	if n := len(m.unanswered); n > 0 {
 		want.Message = m.unanswered[n-1]
@@ -443,7 +497,7 @@ func (m *model) agrees(c *engine.Conversation) {
 	got := view{
 		OptedOut: c.OptedOut, MutedUntil: c.MutedUntil,
 		Version: c.Version, Epoch: c.Epoch, Column: c.Column, Holder: c.Holder, Unread: c.Unread,
-		From: c.Turn.From, Message: c.Turn.Message, Returned: c.Turn.Returned, CustomerAt: c.CustomerAt, Sends: len(c.Sends),
+		From: c.Turn.From, Message: c.Turn.Message, Returned: c.Turn.Returned, AcceptedTo: c.Turn.Through, Until: c.Turn.Until, CustomerAt: c.CustomerAt, Sends: len(c.Sends),
 	}
 	if got != want {
 		m.t.Fatalf("got  %+v\nwant %+v", got, want)

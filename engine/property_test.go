@@ -49,6 +49,7 @@ func newPlayers(t *rapid.T) *players {
 		WriteFirst:         rapid.Bool().Draw(t, "write_first"),
 		OutsideSilence:     draw(t, "outside_silence", 0, time.Minute, 12*time.Hour),
 		Retention:          draw(t, "retention", 0, 0, 72*time.Hour),
+		BotUnavailable:     draw(t, "bot_unavailable", "", "a person comes"),
 	}
 	return &players{world: w, model: newModel(w)}
 }
@@ -77,6 +78,7 @@ var plays = []struct {
 	{5, (*players).botIsAsked},
 	{5, (*players).botAnswers},
 	{1, (*players).botFails},
+	{3, (*players).botAccepts},
 	{5, (*players).somebodySpeaks},
 	{8, (*players).somebodyActs},
 	{7, (*players).courierAttempts},
@@ -167,7 +169,7 @@ func (p *players) botAnswers(t *rapid.T) {
 		return
 	}
 	a := engine.TurnAnswer{
-		Request: draw(t, "request", false, false, true), Withdraw: draw(t, "withdraw", false, false, true),
+		Request: draw(t, "request", false, false, true), Withdraw: draw(t, "withdraw", false, false, true), Summary: draw(t, "summary", "", "in short"),
 		Variables: draw[[]engine.Variable](t, "variables", nil, []engine.Variable{}, []engine.Variable{{Name: "misses", Value: "1"}}),
 	}
 	if a.Request {
@@ -186,6 +188,12 @@ func (p *players) botFails(t *rapid.T) {
 	}
 }
 
+func (p *players) botAccepts(t *rapid.T) {
+	if request, ok := p.turn(t); ok {
+		p.give(request.Command(request.Accept(engine.TurnAnswer{Within: draw(t, "within", 0, time.Second, time.Hour)})))
+	}
+}
+
 func (p *players) somebodySpeaks(t *rapid.T) {
 	holder := bot
 	if p.c.Holder != "" {
@@ -193,7 +201,9 @@ func (p *players) somebodySpeaks(t *rapid.T) {
 	}
 	by := draw(t, "by", holder, holder, holder, bot, asha, ravi, sita, customer)
 	content := draw(t, "content", textOf("hello"), textOf("hello"), templateOf("sale", engine.Marketing), templateOf("order", engine.Utility), templateOf("old", ""))
-	p.give(p.command(t, by, engine.SendMessage{Content: content, Repeatable: rapid.Bool().Draw(t, "repeatable")}))
+	p.give(p.command(t, by, engine.SendMessage{
+		Content: content, Repeatable: rapid.Bool().Draw(t, "repeatable"), Answers: rapid.Bool().Draw(t, "answers"),
+	}))
 }
 
 func (p *players) somebodyActs(t *rapid.T) {

@@ -17,7 +17,7 @@ func (s *scenario) command(l *step) engine.Command {
 	cmd.Epoch = l.number("epoch", 0)
 	cmd.By, cmd.Body = s.body(l)
 	switch cmd.Body.(type) {
-	case engine.AnswerTurn, engine.FailTurn:
+	case engine.AnswerTurn, engine.FailTurn, engine.AcceptTurn:
 		if cmd.Epoch == 0 {
 			cmd.Epoch = s.asked.Epoch
 		}
@@ -48,6 +48,10 @@ func (s *scenario) body(l *step) (engine.Party, engine.CommandBody) {
 		return l.party(bot), s.answered(l)
 	case "fail":
 		return l.party(bot), engine.FailTurn{From: s.asked.ID.Version, Through: s.asked.Through}
+	case "accept":
+		b := s.asked.Accept(engine.TurnAnswer{Within: l.duration("within", 0)})
+		b.From, b.Through = l.number("from", b.From), l.number("through", b.Through)
+		return l.party(bot), b
 	case "say":
 		return l.party(bot), s.says(l)
 	case "request":
@@ -117,7 +121,7 @@ func (s *scenario) received(l *step) engine.Receive {
 }
 
 func (s *scenario) answered(l *step) engine.AnswerTurn {
-	a := engine.TurnAnswer{Request: l.flag("request"), Reason: l.text("reason", ""), Withdraw: l.flag("withdraw")}
+	a := engine.TurnAnswer{Request: l.flag("request"), Reason: l.text("reason", ""), Summary: l.text("summary", ""), Withdraw: l.flag("withdraw")}
 	if remember, ok := l.take("remember"); ok {
 		a.Variables = []engine.Variable{}
 		if name, value, ok := strings.Cut(remember, ":"); ok {
@@ -173,7 +177,9 @@ func (s *scenario) content(l *step) engine.Content {
 
 func (s *scenario) says(l *step) engine.SendMessage {
 	s.t.Helper()
-	return engine.SendMessage{Content: s.content(l), ReplyTo: l.text("reply_to", ""), Repeatable: l.flag("repeatable")}
+	return engine.SendMessage{
+		Answers: l.flag("answers"), Content: s.content(l), ReplyTo: l.text("reply_to", ""), Repeatable: l.flag("repeatable"),
+	}
 }
 
 func (s *scenario) starts(l *step) engine.StartConversation {

@@ -56,6 +56,7 @@ func (s *scenario) given(head *step, lines []string) {
 	s.policy.WriteFirst = head.flag("write_first")
 	s.policy.OutsideSilence = head.duration("outside_silence", 0)
 	s.policy.Retention = head.duration("retention", 0)
+	s.policy.BotUnavailable = head.text("bot_unavailable", "")
 	head.done()
 	for _, line := range lines {
 		if line == "" {

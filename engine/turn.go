@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
@@ -25,6 +26,11 @@ type TurnRequest struct {
 	Transcript []TurnMessage
 	Variables  []Variable
 	WindowEnd  Instant
+	// AcceptedUntil is until when the bot, which accepted the turn before, may
+	// answer it; 0: it is to be asked.
+	AcceptedUntil Instant
+	// Deadline is when the asking is given up. Whoever asks sets it.
+	Deadline Instant
 }
 
 // TurnMessage is one message as a bot sees it.
@@ -44,15 +50,28 @@ type TurnAnswer struct {
 	Variables []Variable
 	Request   bool
 	Reason    string
+	Summary   string
 	Withdraw  bool
+	// Accepted says that the answer comes later, within a time as in [AcceptTurn].
+	// Nothing else of the answer counts then.
+	Accepted bool
+	Within   time.Duration
+	// Given says that the answer was given already, as a command of its own. Nothing
+	// else counts then, either.
+	Given bool
 }
 
 // Answer is a as the answer to r.
 func (r *TurnRequest) Answer(a TurnAnswer) AnswerTurn {
 	return AnswerTurn{
 		From: r.ID.Version, Through: r.Through, Say: a.Say, Repeatable: a.Repeatable, Variables: a.Variables,
-		Request: a.Request, Reason: a.Reason, Withdraw: a.Withdraw,
+		Request: a.Request, Reason: a.Reason, Summary: a.Summary, Withdraw: a.Withdraw,
 	}
+}
+
+// Accept is that a is given later.
+func (r *TurnRequest) Accept(a TurnAnswer) AcceptTurn {
+	return AcceptTurn{From: r.ID.Version, Through: r.Through, Within: a.Within}
 }
 
 // Command gives body, an answer to r or its failure, the epoch that the bot
@@ -71,6 +90,7 @@ func TurnOf(c *Conversation, events []Event) (TurnRequest, error) {
 		ID: MessageID{c.ID, c.Turn.From}, Through: c.Version, Epoch: c.Epoch,
 		Workspace: c.Workspace, Channel: c.Channel, Column: c.Column, Contact: c.Contact,
 		Returned: c.Turn.Returned != 0, Variables: c.Variables, WindowEnd: c.WindowEnd(),
+		AcceptedUntil: c.Turn.Until,
 	}
 	next := c.TurnStart()
 	amended := c.amendedIn(events)

@@ -29,11 +29,18 @@ func (j *Journal) Append(a engine.Append) (engine.Change, error) {
 		j.recycle(r)
 		return engine.Change{}, j.metrics.appended(err)
 	}
+	erases := r.removal.erases
+	if erases {
+		defer j.erasing.RUnlock()
+	}
 	if !<-r.done {
 		err := engine.Errorf(engine.CodeUnknownOutcome, "the journal ended")
 		return engine.Change{}, j.metrics.appended(err)
 	}
 	change, err := r.change(), r.err
+	if erases && err == nil {
+		err = j.enterErasure(&r.append)
+	}
 	change.Offset = r.offset
 	j.recycle(r)
 	if err != nil {
@@ -57,8 +64,15 @@ func (j *Journal) submit(r *request) error {
 	if err := r.derive(a, r.stored.prior); err != nil {
 		return err
 	}
+	if r.removal.erases {
+		j.erasing.RLock() // until it is in the ledger, see Append
+	}
 	r.at = now()
-	return j.queue.push(r)
+	err := j.queue.push(r)
+	if err != nil && r.removal.erases {
+		j.erasing.RUnlock()
+	}
+	return err
 }
 
 // recycle keeps r's buffers for another append.

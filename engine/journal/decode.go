@@ -192,6 +192,8 @@ func seldomOf(m *record.Event) engine.Body {
 		return engine.Trimmed{OldestKept: b.Trimmed.GetOldestKept()}
 	case *record.Event_Erased:
 		return engine.Erased{}
+	case *record.Event_TurnAccepted:
+		return engine.TurnAccepted{Through: b.TurnAccepted.GetThrough(), Until: engine.Instant(b.TurnAccepted.GetUntil())}
 	}
 	return nil
 }
@@ -300,7 +302,7 @@ func decodeSnapshot(id engine.ConversationID, value []byte) (engine.Conversation
 		CustomerAt: engine.Instant(m.GetCustomerAt()), WindowMarked: m.GetWindowMarked(),
 		Turn: engine.Turn{
 			From: m.GetTurn().GetFrom(), Message: m.GetTurn().GetMessage(), Returned: m.GetTurn().GetReturned(),
-			At: engine.Instant(m.GetTurn().GetAt()),
+			At: engine.Instant(m.GetTurn().GetAt()), Until: engine.Instant(m.GetTurn().GetUntil()), Through: m.GetTurn().GetThrough(),
 		},
 		Variables: variablesOf(m.GetVariables()), Gate: engine.Instant(m.GetGate()), GateSend: m.GetGateSend(),
 		WindowTimer: engine.Instant(m.GetWindowTimer()), AutoResolveTimer: engine.Instant(m.GetAutoResolveTimer()),
@@ -356,7 +358,9 @@ func decodeChange(offset uint64, value []byte) (logged, error) {
 	if err := decodeRecord("log", value, &m); err != nil {
 		return logged{}, err
 	}
-	l := logged{Change: engine.Change{Offset: offset, Version: m.GetVersion()}, Expected: m.GetExpected()}
+	l := logged{Change: engine.Change{
+		Offset: offset, Version: m.GetVersion(), At: engine.Instant(m.GetAt()), Cause: engine.Cause(m.GetCause()),
+	}, Expected: m.GetExpected()}
 	if len(m.GetConversation()) != idBytes {
 		return logged{}, corrupt("log: a conversation's ID has another size")
 	}

@@ -22,6 +22,8 @@ type derivation struct {
 	amended []amendedMessage
 	media   []changedMedia
 	removal removal
+	// released are the kinds of held work of which the append leaves nothing.
+	released []engine.DueKind
 }
 
 // changedSend is a send whose delivery the append changes, as it finds and as it
@@ -56,6 +58,7 @@ func (d *derivation) reset() {
 	clear(d.names)
 	d.names = d.names[:0]
 	d.amended, d.media, d.removal = nil, nil, removal{}
+	d.released = d.released[:0]
 }
 
 // derive makes the rows of a. prior finds how far a send had come before it.
@@ -356,9 +359,7 @@ func (d *derivation) log() error {
 
 // change is what the log says of the append, without its offset.
 func (d *derivation) change() engine.Change {
-	return engine.Change{
-		Conversation: d.from.Conversation, Version: d.from.After.Version, Before: d.from.Before, After: d.after,
-	}
+	return d.from.Change(d.after)
 }
 
 func (d *derivation) dedupe() error {
@@ -435,6 +436,7 @@ func placed(i *engine.Index) engine.Index {
 }
 
 func (d *derivation) dues() error {
+	d.releases()
 	for _, kind := range engine.DueKinds {
 		before, after := d.from.Before.Due[kind], d.after.Due[kind]
 		if before == after {

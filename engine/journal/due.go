@@ -53,8 +53,8 @@ func (d *dueFloors) during(changes []engine.Change, apply func() error) error {
 	return apply()
 }
 
-// Due are the conversations that wait for work of a kind until an instant, the
-// longest waiting first: those that follow on after, or the first ones when after
+// Due are the conversations that wait for work of a kind until an instant and
+// not for an operator, the longest waiting first: those that follow on after, or the first ones when after
 // is zero; at most limit.
 func (j *Journal) Due(kind engine.DueKind, after engine.DueItem, until engine.Instant, limit int) ([]engine.DueItem, error) {
 	if kind < engine.DueKinds[0] || int(kind) > len(engine.DueKinds) {
@@ -75,7 +75,7 @@ func (j *Journal) Due(kind engine.DueKind, after engine.DueItem, until engine.In
 	if err != nil {
 		return nil, readError(err)
 	}
-	items, first, err := scanDue(it, until, pageLimit(limit))
+	items, first, err := j.scanDue(it, until, pageLimit(limit))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (j *Journal) dueAfter(kind engine.DueKind, after engine.DueItem, until engi
 	if err != nil {
 		return nil, readError(err)
 	}
-	items, _, err := scanDue(it, until, pageLimit(limit))
+	items, _, err := j.scanDue(it, until, pageLimit(limit))
 	if err == nil {
 		err = j.settledAll()
 	}
@@ -115,7 +115,7 @@ func (j *Journal) dueIter(kind engine.DueKind, floor *dueFloor) (*pebble.Iterato
 
 // scanDue reads items until an instant, and says where the first row is, whether
 // it is due or not.
-func scanDue(it *pebble.Iterator, until engine.Instant, limit int) (items []engine.DueItem, first engine.Instant, err error) {
+func (j *Journal) scanDue(it *pebble.Iterator, until engine.Instant, limit int) (items []engine.DueItem, first engine.Instant, err error) {
 	first = latest
 	err = scanIter(it, func(key, _ []byte) (bool, error) {
 		item, ok := parseDueKey(key)
@@ -125,6 +125,9 @@ func scanDue(it *pebble.Iterator, until engine.Instant, limit int) (items []engi
 		first = min(first, item.At)
 		if item.At > until {
 			return false, nil
+		}
+		if j.Held(item.Kind, item.Conversation) {
+			return true, nil
 		}
 		items = append(items, item)
 		return len(items) < limit, nil

@@ -166,6 +166,8 @@ func dumpedSeldom(body engine.Body) fields {
 		}
 	case engine.Trimmed:
 		return fields{"oldest_kept": b.OldestKept}
+	case engine.TurnAccepted:
+		return fields{"through": b.Through, "until": instant(b.Until)}
 	}
 	return fields{} // the rest say all by their kind
 }

@@ -105,6 +105,8 @@ func (f packed) seldom(b engine.Body) (packed, bool) {
 			number(5, uint64(b.Attempt)).signed(6, int64(b.NotBefore))
 	case engine.Trimmed:
 		f = f.number(1, b.OldestKept)
+	case engine.TurnAccepted:
+		f = f.number(1, b.Through).signed(2, int64(b.Until))
 	default:
 		return nil, false
 	}
@@ -122,7 +124,7 @@ var bodyFields = [...]protowire.Number{
 	engine.KindMarkedRead: 24, engine.KindNoteAdded: 25, engine.KindTagged: 26, engine.KindWindowLapsed: 27,
 	engine.KindTimerArmed: 28, engine.KindNoted: 29, engine.KindAmended: 30, engine.KindEchoReceived: 31,
 	engine.KindContactLinked: 32, engine.KindConsentChanged: 33, engine.KindMediaChanged: 34, engine.KindTrimmed: 35,
-	engine.KindErased: 36,
+	engine.KindErased: 36, engine.KindTurnAccepted: 37,
 }
 
 func (f packed) party(field protowire.Number, p engine.Party) packed {
@@ -208,6 +210,7 @@ func snapshot(c *engine.Conversation) *record.Snapshot {
 		Tags: c.Tags, CustomerAt: int64(c.CustomerAt), WindowMarked: c.WindowMarked,
 		Turn: &record.Turn{
 			From: c.Turn.From, Message: c.Turn.Message, Returned: c.Turn.Returned, At: int64(c.Turn.At),
+			Until: int64(c.Turn.Until), Through: c.Turn.Through,
 		},
 		Variables: variables(c.Variables), Gate: int64(c.Gate), GateSend: c.GateSend,
 		WindowTimer: int64(c.WindowTimer), AutoResolveTimer: int64(c.AutoResolveTimer), RetentionTimer: int64(c.RetentionTimer),
@@ -261,12 +264,12 @@ func appendChange(value []byte, l *logged) []byte {
 	f := packed(append(value, recordVersion)).bytes(1, l.Conversation[:]).number(2, l.Expected).number(3, l.Version).index(4, &l.After)
 	switch l.Before {
 	case engine.Index{}:
-		return f
 	case l.After:
-		return f.boolean(6, true)
+		f = f.boolean(6, true)
 	default:
-		return f.index(5, &l.Before)
+		f = f.index(5, &l.Before)
 	}
+	return f.signed(7, int64(l.At)).number(8, uint64(l.Cause))
 }
 
 func appendBoardRow(value []byte, i *engine.Index) []byte {

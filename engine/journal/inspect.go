@@ -61,7 +61,8 @@ func (i *inspection) load(p place, o Options) (err error) {
 	if failed != nil {
 		return corrupt("open pebble: %w", failed)
 	}
-	i.shard, err = identify(i.db, i.mark.identity)
+	meta, err := identify(i.db, i.mark.identity)
+	i.shard = engine.Shard(meta.GetShard())
 	return err
 }
 

@@ -25,6 +25,7 @@ type Journal struct {
 	compactions *compactions
 	lock        io.Closer
 	mark        *mark // under marking
+	erasures    *ledger
 	metrics     *metrics
 
 	queue    queue
@@ -51,6 +52,11 @@ type Journal struct {
 	marking, changing, expiring exclusive
 	// purging holds one token while old bytes are removed.
 	purging chan struct{}
+	// erasing is held for reading while an erasure is on its way to the ledger.
+	erasing sync.RWMutex
+	// held is what waits for an operator since the journal was restored.
+	held     holds
+	restores []Restored
 	// early is how many statuses are parked whose send is not known, or more.
 	early atomic.Int64
 	// full is set while there is too little room for appends.
@@ -197,11 +203,11 @@ func (j *Journal) openStore(m marked) (err error) {
 // recover checks the store against its mark and begins where it ends.
 func (j *Journal) recover(m marked) error {
 	j.identity = m.identity
-	shard, err := identify(j.db, m.identity)
+	meta, err := identify(j.db, m.identity)
 	if err != nil {
 		return err
 	}
-	if shard != j.shard {
+	if shard := engine.Shard(meta.GetShard()); shard != j.shard {
 		return &engine.Error{
 			Code: engine.CodeInvalid, Field: "Shard", Problem: fmt.Sprintf("must be %d in this directory", shard),
 		}
@@ -231,6 +237,15 @@ func (j *Journal) recover(m marked) error {
 			return err
 		}
 	}
+	if err := j.upgrade(meta); err != nil {
+		return err
+	}
+	if err := j.readHolds(); err != nil {
+		return err
+	}
+	if j.restores, err = readRestores(j.db); err != nil {
+		return err
+	}
 	if err := j.countEarly(); err != nil {
 		return err
 	}
@@ -239,7 +254,7 @@ func (j *Journal) recover(m marked) error {
 	j.assigned.Store(head)
 	j.durable.raise(head)
 	j.ring.begin(head)
-	return nil
+	return j.openErasures()
 }
 
 // start begins the four goroutines of a journal, and lets Pebble compact. Close
@@ -260,6 +275,9 @@ func (j *Journal) release() error {
 	var err error
 	if j.mark != nil {
 		err = errors.Join(err, j.mark.file.Close())
+	}
+	if j.erasures != nil {
+		err = errors.Join(err, j.erasures.close())
 	}
 	if j.db != nil {
 		err = errors.Join(err, j.db.Close())

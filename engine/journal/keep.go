@@ -166,7 +166,7 @@ func (j *Journal) expireInto(b *pebble.Batch, kept *record.Retention, now engine
 }
 
 // Checkpoint writes a copy of the journal, as of now and durable, to a directory
-// that must not exist.
+// that must not exist. The erasure ledger goes with it as it was when that began.
 func (j *Journal) Checkpoint(dir string) error {
 	if err := j.enter(); err != nil {
 		return err
@@ -174,6 +174,9 @@ func (j *Journal) Checkpoint(dir string) error {
 	defer j.leave()
 	to := placeOf(j.options.FS, dir)
 	if err := to.prepare(true); err != nil {
+		return err
+	}
+	if err := j.copyErasures(to); err != nil {
 		return err
 	}
 	// The mark says less than the copy that is made after it.

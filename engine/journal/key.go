@@ -30,6 +30,7 @@ const (
 	spaceHistory      space = 0x31 // shard, workspace, order, conversation
 	spaceDeadLetter   space = 0x32 // shard, workspace, instant, conversation, version of the send
 	spaceDue          space = 0x40 // shard, kind, instant, conversation
+	spaceHeld         space = 0x41 // shard, kind, conversation
 )
 
 var spaceNames = map[space]string{
@@ -37,7 +38,7 @@ var spaceNames = map[space]string{
 	spaceLog: "log", spaceDedupe: "dedupe", spaceExternal: "external", spaceIdentity: "identity",
 	spaceParked: "parked", spaceBoard: "board", spaceHistory: "history", spaceDue: "due",
 	spaceAmendment: "amendment", spaceMedia: "media", spaceClaimed: "claimed", spaceEarly: "early", spaceDeadLetter: "dead letter",
-	spacePurge: "purge",
+	spacePurge: "purge", spaceHeld: "held",
 }
 
 func (s space) String() string { return spaceNames[s] }
@@ -229,6 +230,18 @@ func parseDueKey(key []byte) (engine.DueItem, bool) {
 		Kind: engine.DueKind(key[3]), At: engine.Instant(numberOf(key[4:])),
 		Conversation: engine.ConversationID(key[12:]),
 	}, true
+}
+
+func heldKey(key []byte, shard engine.Shard, kind engine.DueKind, id engine.ConversationID) []byte {
+	return append(append(shardKey(key, spaceHeld, shard), byte(kind)), id[:]...)
+}
+
+// parseHeldKey reads what heldKey wrote.
+func parseHeldKey(key []byte) (kind engine.DueKind, id engine.ConversationID, ok bool) {
+	if len(key) != 1+2+1+idBytes {
+		return 0, engine.ConversationID{}, false
+	}
+	return engine.DueKind(key[3]), engine.ConversationID(key[4:]), true
 }
 
 // afterAll is the smallest key greater than all that begin with prefix.

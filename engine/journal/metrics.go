@@ -115,9 +115,17 @@ func (m *metrics) register(j *Journal) {
 	early := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "intervene_journal_early_statuses", Help: "Statuses that are kept for messages which nobody here has sent yet.",
 	}, func() float64 { return float64(j.early.Load()) })
+	held := func(kind engine.DueKind) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        "intervene_journal_held_conversations",
+			Help:        "Conversations whose work of a kind waits for an operator since the journal was restored.",
+			ConstLabels: prometheus.Labels{"kind": kind.String()},
+		}, func() float64 { return float64(j.held.length(kind)) })
+	}
 	m.registered = []prometheus.Collector{
 		m.commitDuration, m.syncDuration, m.batchSize, m.appends, m.behind, m.stalls, m.corruptions, m.free,
 		m.earlyDropped, m.purgeDuration, m.purges, m.purged, queued, unsynced, early, newStoreCollector(j),
+		held(engine.DueSend), held(engine.DueTurn),
 	}
 	to.MustRegister(m.registered...)
 }

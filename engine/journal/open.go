@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// formatVersion is that of the keys and of how rows belong together.
-	formatVersion = 2
+	// formatVersion is that of the keys and of how rows belong together. A journal
+	// from oldestFormat on is brought to it when it is opened.
+	formatVersion = 3
+	oldestFormat  = 2
 
 	storeName = "store"
 	// creatingName is the store while it is made; it gets its name when it is whole.
@@ -28,6 +30,7 @@ var (
 	metaJournalKey   = metaKey("journal")
 	metaRetentionKey = metaKey("retention")
 	metaChangesKey   = metaKey("changes")
+	metaRestoresKey  = metaKey("restores")
 )
 
 // place is where in a directory the parts of a journal lie.
@@ -48,11 +51,17 @@ func placeOf(fs vfs.FS, dir string) place {
 // between leaves no store under its name, and the next attempt begins anew.
 func (p place) ensure(o Options, events *storeEvents) error {
 	there, err := exists(p.fs, p.store)
-	if err != nil || there {
+	if err != nil {
 		return err
+	}
+	if there {
+		return p.forgetRestore()
 	}
 	if !o.Create {
 		return engine.Errorf(engine.CodeNotFound, "there is no journal in the directory")
+	}
+	if err := p.refuseUnfinished(); err != nil {
+		return err
 	}
 	if err := p.refuseLost(); err != nil {
 		return err
@@ -129,22 +138,46 @@ func syncDir(fs vfs.FS, dir string) error {
 
 // identify reads what journal db is, and checks that it is the marked one and
 // that this version understands it.
-func identify(db pebble.Reader, marked [16]byte) (shard engine.Shard, err error) {
-	var meta record.Meta
-	found, err := get(db, metaJournalKey, func(value []byte) error { return decodeRecord("meta", value, &meta) })
+func identify(db pebble.Reader, marked [16]byte) (*record.Meta, error) {
+	meta := &record.Meta{}
+	found, err := get(db, metaJournalKey, func(value []byte) error { return decodeRecord("meta", value, meta) })
 	switch {
 	case err != nil:
-		return 0, err
+		return nil, err
 	case !found:
-		return 0, corrupt("the store does not say what it is")
-	case meta.GetFormat() != formatVersion:
-		return 0, corrupt("format %d is not known", meta.GetFormat())
+		return nil, corrupt("the store does not say what it is")
+	case meta.GetFormat() > formatVersion:
+		return nil, corrupt("the journal has format %d, which a newer version of Intervene made; this one knows formats %d to %d",
+			meta.GetFormat(), oldestFormat, formatVersion)
+	case meta.GetFormat() < oldestFormat:
+		return nil, corrupt("the journal has format %d, which is too old; this version of Intervene knows formats %d to %d",
+			meta.GetFormat(), oldestFormat, formatVersion)
 	case len(meta.GetIdentity()) != len(marked):
-		return 0, corrupt("the journal's identity has another size")
+		return nil, corrupt("the journal's identity has another size")
 	case [16]byte(meta.GetIdentity()) != marked:
-		return 0, corrupt("the durable mark belongs to another journal")
+		return nil, corrupt("the durable mark belongs to another journal")
 	}
-	return engine.Shard(meta.GetShard()), nil
+	return meta, nil
+}
+
+// upgrade brings an older journal to the format of this version. From then on an
+// older version refuses it.
+func (j *Journal) upgrade(meta *record.Meta) error {
+	if meta.GetFormat() == formatVersion {
+		return nil
+	}
+	// Format 3 has rows that format 2 does not know, and nothing of 2 is different.
+	before := meta.GetFormat()
+	meta.Format = formatVersion
+	value, err := appendRecord(nil, meta)
+	if err != nil {
+		return err
+	}
+	if err := j.db.Set(metaJournalKey, value, pebble.Sync); err != nil {
+		return fmt.Errorf("upgrade the journal: %w", err)
+	}
+	j.options.Logger.Info("the journal was upgraded", "format_before", before, "format", formatVersion)
+	return nil
 }
 
 // lastOffset is the newest offset in the log; 0 when nothing was ever appended.

@@ -69,6 +69,11 @@ const (
 	// their send: for one more, the earlyDropped oldest ones are dropped.
 	maxEarlyStatuses = 1 << 14
 	earlyDropped     = maxEarlyStatuses / 8
+	// maxRestores is of how many restores a journal knows which messages were
+	// made before them.
+	maxRestores = 64
+	// holdBatch is how many holds are set or released with one fsync.
+	holdBatch = 4096
 	// referencePlaces is how many appends are told apart when somebody who was
 	// pointed to a conversation waits for one.
 	referencePlaces = 1 << 12
@@ -102,6 +107,9 @@ type Options struct {
 	Create bool
 	// Shard is the one that the journal owns.
 	Shard engine.Shard
+	// Erasures is the file of the erasure ledger, which survives the journal best on
+	// another disk; "erasures" in its directory unless set.
+	Erasures string
 	// CacheBytes bounds Pebble's block cache; 256 MB unless set.
 	CacheBytes int64
 	// Registerer is told of the metrics; nobody is unless set.
@@ -155,4 +163,11 @@ func checkSpace(fs vfs.FS, dir string, reserve uint64) (free uint64, err error) 
 		}
 	}
 	return usage.AvailBytes, nil
+}
+
+// FreeBytes is the free space where a directory of the operating system's lies, if
+// that is known.
+func FreeBytes(dir string) (free uint64, known bool) {
+	usage, err := vfs.Default.GetDiskUsage(dir)
+	return usage.AvailBytes, err == nil
 }

@@ -233,6 +233,9 @@ func (m *machine) erase(t *rapid.T) {
 		return
 	}
 	w := m.writer(t)
+	if w.Conversation.Erased {
+		return // its contact has begun anew already
+	}
 	m.make(t, w, engine.Erased{})
 	if !w.Conversation.Erased {
 		return

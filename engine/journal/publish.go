@@ -51,6 +51,11 @@ func (j *Journal) settle(b *batch) {
 		j.durable.raise(b.changes[n-1].Offset)
 	}
 	for _, r := range b.requests {
+		if r.err == nil {
+			for _, kind := range r.released {
+				j.held.drop(kind, r.append.Conversation)
+			}
+		}
 		r.done <- true
 	}
 }

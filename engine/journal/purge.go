@@ -52,7 +52,9 @@ func (j *Journal) Purge(ctx context.Context, also func(engine.ConversationID) er
 		return ctx.Err()
 	}
 	defer func() { <-j.purging }()
+	j.erasing.Lock() // what is listed is in the ledger
 	ids, err := j.erased()
+	j.erasing.Unlock()
 	if err != nil || len(ids) == 0 {
 		return err
 	}

@@ -21,6 +21,7 @@ var bodies = []engine.Body{
 	engine.DeliveryChanged{},
 	engine.Moved{},
 	engine.TurnEnded{},
+	engine.TurnAccepted{},
 	engine.BotDiscarded{},
 	engine.MarkedRead{},
 	engine.NoteAdded{},

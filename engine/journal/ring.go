@@ -76,6 +76,10 @@ func (j *Journal) Tail(ctx context.Context, after uint64, limit int) ([]engine.C
 	return j.tailRows(after, limit)
 }
 
+// LogFloor is the offset after which the log is kept. It rises when the journal
+// expires what is old.
+func (j *Journal) LogFloor() uint64 { return j.logFloor.Load() }
+
 // tailRows is Tail for a reader whom the ring has left behind.
 func (j *Journal) tailRows(after uint64, limit int) ([]engine.Change, error) {
 	if err := j.enter(); err != nil {

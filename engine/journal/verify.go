@@ -65,6 +65,7 @@ type Report struct {
 	Appends       uint64
 	Columns       []ColumnCount
 	Parked        uint64 // items that wait for `journal repair`
+	Held          uint64 // conversations' sends, and turns, that wait for `release`
 	// Findings lists the first differences of Differences.
 	Findings    []Finding
 	Differences int
@@ -129,6 +130,7 @@ type verifier struct {
 type logRow struct {
 	offset, expected, version uint64
 	before, after             uint64
+	at                        engine.Instant
 }
 
 type columnOf struct {
@@ -140,7 +142,7 @@ func (v *verifier) run() (err error) {
 	if v.kept, err = readRetention(v.db); err != nil {
 		return err
 	}
-	for _, step := range []func() error{v.readLog, v.conversations, v.rows, v.columns, v.parked, v.early, v.purge} {
+	for _, step := range []func() error{v.readLog, v.conversations, v.rows, v.columns, v.parked, v.early, v.purge, v.held} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -166,7 +168,7 @@ func (v *verifier) readLog() error {
 			return true, nil
 		}
 		v.log[l.Conversation] = append(v.log[l.Conversation], logRow{
-			offset: offset, expected: l.Expected, version: l.Version, before: v.hash(l.Before), after: v.hash(l.After),
+			offset: offset, expected: l.Expected, version: l.Version, before: v.hash(l.Before), after: v.hash(l.After), at: l.At,
 		})
 		return true, nil
 	})
@@ -319,8 +321,8 @@ func (v *verifier) strangers() error {
 		v.report.add(Finding{Problem: ProblemExtra, Row: "unknown", Detail: fmt.Sprintf("a key begins with %x", key[:min(len(key), 3)])})
 		return true, nil
 	}
-	known := [][]byte{metaJournalKey, metaRetentionKey, metaChangesKey}
-	for _, s := range append([]space{spaceConversation, spaceLog, spaceParked, spaceClaimed, spaceEarly, spacePurge}, derived...) {
+	known := [][]byte{metaJournalKey, metaRetentionKey, metaChangesKey, metaRestoresKey}
+	for _, s := range append([]space{spaceConversation, spaceLog, spaceParked, spaceClaimed, spaceEarly, spacePurge, spaceHeld}, derived...) {
 		known = append(known, shardKey(nil, s, v.shard))
 	}
 	slices.SortFunc(known, bytes.Compare)
@@ -396,6 +398,34 @@ func (v *verifier) purge() error {
 			v.report.add(Finding{Problem: ProblemExtra, Row: spacePurge.String(), Conversation: id})
 		}
 		return nil
+	})
+}
+
+// held reads what waits for an operator: only what is there can.
+func (v *verifier) held() error {
+	return v.eachRow(spaceHeld, func(key, value []byte) error {
+		kind, id, ok := parseHeldKey(key)
+		through, err := decodeNumber(spaceHeld.String(), value)
+		if err != nil || !ok || !slices.Contains(heldKinds[:], kind) {
+			v.report.add(Finding{Problem: ProblemUnreadable, Row: spaceHeld.String(), Detail: "the row has another size or version"})
+			return nil
+		}
+		v.report.Held++
+		finding := Finding{Problem: ProblemExtra, Row: spaceHeld.String(), Conversation: id, Number: uint64(kind)}
+		var at head
+		found, err := get(v.db, headKey(nil, id), func(value []byte) error {
+			at, err = decodeHead(value)
+			return err
+		})
+		if err != nil || !found {
+			v.report.add(finding)
+			return nil
+		}
+		c, err := loadAt(v.db, id, at, at.version)
+		if err == nil && !holdsOn(kind, through, &c) {
+			v.report.add(finding)
+		}
+		return nil // what cannot be loaded is a finding already
 	})
 }
 

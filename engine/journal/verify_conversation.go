@@ -241,6 +241,8 @@ func (c *conversationCheck) checkLog(begin uint64, before engine.Index) {
 		c.add(ProblemDiffers, spaceLog, row.offset, "what it says after is not what the events make")
 	case row.expected == begin && row.before != c.hash(before):
 		c.add(ProblemDiffers, spaceLog, row.offset, "what it says before is not what the events make")
+	case row.at != 0 && row.at != c.state.Updated:
+		c.add(ProblemDiffers, spaceLog, row.offset, "its time is not the newest event's")
 	}
 }
 

@@ -27,7 +27,8 @@ func testAppendAnswers(t *testing.T, s Store) {
 		t.Fatalf("append: got error %v, want none", err)
 	}
 	want := engine.Change{
-		Offset: 1, Conversation: w.Conversation.ID, Version: a.After.Version, Before: a.Before, After: a.After.Index(),
+		Offset: 1, Conversation: w.Conversation.ID, Version: a.After.Version, At: a.After.Updated,
+		Before: a.Before, After: a.After.Index(), Cause: engine.CauseCustomerMessage,
 	}
 	if got != want {
 		t.Errorf("append: got change %+v, want %+v", got, want)

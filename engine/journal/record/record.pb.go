@@ -205,6 +205,7 @@ type Event struct {
 	//	*Event_MediaChanged
 	//	*Event_Trimmed
 	//	*Event_Erased
+	//	*Event_TurnAccepted
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -471,6 +472,15 @@ func (x *Event) GetErased() *Erased {
 	return nil
 }
 
+func (x *Event) GetTurnAccepted() *TurnAccepted {
+	if x != nil {
+		if x, ok := x.Body.(*Event_TurnAccepted); ok {
+			return x.TurnAccepted
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -559,6 +569,10 @@ type Event_Erased struct {
 	Erased *Erased `protobuf:"bytes,36,opt,name=erased,oneof"`
 }
 
+type Event_TurnAccepted struct {
+	TurnAccepted *TurnAccepted `protobuf:"bytes,37,opt,name=turn_accepted,json=turnAccepted,oneof"`
+}
+
 func (*Event_Opened) isEvent_Body() {}
 
 func (*Event_ContactChanged) isEvent_Body() {}
@@ -600,6 +614,8 @@ func (*Event_MediaChanged) isEvent_Body() {}
 func (*Event_Trimmed) isEvent_Body() {}
 
 func (*Event_Erased) isEvent_Body() {}
+
+func (*Event_TurnAccepted) isEvent_Body() {}
 
 type Party struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2131,6 +2147,58 @@ func (x *TurnEnded) GetVariables() []*Variable {
 	return nil
 }
 
+type TurnAccepted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Through       uint64                 `protobuf:"varint,1,opt,name=through" json:"through,omitempty"`
+	Until         int64                  `protobuf:"varint,2,opt,name=until" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TurnAccepted) Reset() {
+	*x = TurnAccepted{}
+	mi := &file_record_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TurnAccepted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TurnAccepted) ProtoMessage() {}
+
+func (x *TurnAccepted) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TurnAccepted.ProtoReflect.Descriptor instead.
+func (*TurnAccepted) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *TurnAccepted) GetThrough() uint64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
+func (x *TurnAccepted) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
 type BotDiscarded struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Content       *Content               `protobuf:"bytes,1,opt,name=content" json:"content,omitempty"`
@@ -2142,7 +2210,7 @@ type BotDiscarded struct {
 
 func (x *BotDiscarded) Reset() {
 	*x = BotDiscarded{}
-	mi := &file_record_proto_msgTypes[23]
+	mi := &file_record_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2222,7 @@ func (x *BotDiscarded) String() string {
 func (*BotDiscarded) ProtoMessage() {}
 
 func (x *BotDiscarded) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[23]
+	mi := &file_record_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2235,7 @@ func (x *BotDiscarded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BotDiscarded.ProtoReflect.Descriptor instead.
 func (*BotDiscarded) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{23}
+	return file_record_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BotDiscarded) GetContent() *Content {
@@ -2199,7 +2267,7 @@ type MarkedRead struct {
 
 func (x *MarkedRead) Reset() {
 	*x = MarkedRead{}
-	mi := &file_record_proto_msgTypes[24]
+	mi := &file_record_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2279,7 @@ func (x *MarkedRead) String() string {
 func (*MarkedRead) ProtoMessage() {}
 
 func (x *MarkedRead) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[24]
+	mi := &file_record_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2292,7 @@ func (x *MarkedRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkedRead.ProtoReflect.Descriptor instead.
 func (*MarkedRead) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{24}
+	return file_record_proto_rawDescGZIP(), []int{25}
 }
 
 type NoteAdded struct {
@@ -2236,7 +2304,7 @@ type NoteAdded struct {
 
 func (x *NoteAdded) Reset() {
 	*x = NoteAdded{}
-	mi := &file_record_proto_msgTypes[25]
+	mi := &file_record_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2248,7 +2316,7 @@ func (x *NoteAdded) String() string {
 func (*NoteAdded) ProtoMessage() {}
 
 func (x *NoteAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[25]
+	mi := &file_record_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2261,7 +2329,7 @@ func (x *NoteAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteAdded.ProtoReflect.Descriptor instead.
 func (*NoteAdded) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{25}
+	return file_record_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *NoteAdded) GetBody() string {
@@ -2280,7 +2348,7 @@ type Tagged struct {
 
 func (x *Tagged) Reset() {
 	*x = Tagged{}
-	mi := &file_record_proto_msgTypes[26]
+	mi := &file_record_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2360,7 @@ func (x *Tagged) String() string {
 func (*Tagged) ProtoMessage() {}
 
 func (x *Tagged) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[26]
+	mi := &file_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2373,7 @@ func (x *Tagged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tagged.ProtoReflect.Descriptor instead.
 func (*Tagged) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{26}
+	return file_record_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Tagged) GetTags() []string {
@@ -2323,7 +2391,7 @@ type WindowLapsed struct {
 
 func (x *WindowLapsed) Reset() {
 	*x = WindowLapsed{}
-	mi := &file_record_proto_msgTypes[27]
+	mi := &file_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2403,7 @@ func (x *WindowLapsed) String() string {
 func (*WindowLapsed) ProtoMessage() {}
 
 func (x *WindowLapsed) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[27]
+	mi := &file_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2416,7 @@ func (x *WindowLapsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowLapsed.ProtoReflect.Descriptor instead.
 func (*WindowLapsed) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{27}
+	return file_record_proto_rawDescGZIP(), []int{28}
 }
 
 type TimerArmed struct {
@@ -2361,7 +2429,7 @@ type TimerArmed struct {
 
 func (x *TimerArmed) Reset() {
 	*x = TimerArmed{}
-	mi := &file_record_proto_msgTypes[28]
+	mi := &file_record_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2373,7 +2441,7 @@ func (x *TimerArmed) String() string {
 func (*TimerArmed) ProtoMessage() {}
 
 func (x *TimerArmed) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[28]
+	mi := &file_record_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2386,7 +2454,7 @@ func (x *TimerArmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimerArmed.ProtoReflect.Descriptor instead.
 func (*TimerArmed) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{28}
+	return file_record_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TimerArmed) GetTimer() uint32 {
@@ -2411,7 +2479,7 @@ type Noted struct {
 
 func (x *Noted) Reset() {
 	*x = Noted{}
-	mi := &file_record_proto_msgTypes[29]
+	mi := &file_record_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2491,7 @@ func (x *Noted) String() string {
 func (*Noted) ProtoMessage() {}
 
 func (x *Noted) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[29]
+	mi := &file_record_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2504,7 @@ func (x *Noted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Noted.ProtoReflect.Descriptor instead.
 func (*Noted) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{29}
+	return file_record_proto_rawDescGZIP(), []int{30}
 }
 
 type Amended struct {
@@ -2452,7 +2520,7 @@ type Amended struct {
 
 func (x *Amended) Reset() {
 	*x = Amended{}
-	mi := &file_record_proto_msgTypes[30]
+	mi := &file_record_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2532,7 @@ func (x *Amended) String() string {
 func (*Amended) ProtoMessage() {}
 
 func (x *Amended) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[30]
+	mi := &file_record_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2545,7 @@ func (x *Amended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Amended.ProtoReflect.Descriptor instead.
 func (*Amended) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{30}
+	return file_record_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Amended) GetExternal() string {
@@ -2528,7 +2596,7 @@ type EchoReceived struct {
 
 func (x *EchoReceived) Reset() {
 	*x = EchoReceived{}
-	mi := &file_record_proto_msgTypes[31]
+	mi := &file_record_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2608,7 @@ func (x *EchoReceived) String() string {
 func (*EchoReceived) ProtoMessage() {}
 
 func (x *EchoReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[31]
+	mi := &file_record_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2621,7 @@ func (x *EchoReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoReceived.ProtoReflect.Descriptor instead.
 func (*EchoReceived) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{31}
+	return file_record_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EchoReceived) GetExternal() string {
@@ -2600,7 +2668,7 @@ type ContactLinked struct {
 
 func (x *ContactLinked) Reset() {
 	*x = ContactLinked{}
-	mi := &file_record_proto_msgTypes[32]
+	mi := &file_record_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2680,7 @@ func (x *ContactLinked) String() string {
 func (*ContactLinked) ProtoMessage() {}
 
 func (x *ContactLinked) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[32]
+	mi := &file_record_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2693,7 @@ func (x *ContactLinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContactLinked.ProtoReflect.Descriptor instead.
 func (*ContactLinked) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{32}
+	return file_record_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ContactLinked) GetOther() []byte {
@@ -2645,7 +2713,7 @@ type ConsentChanged struct {
 
 func (x *ConsentChanged) Reset() {
 	*x = ConsentChanged{}
-	mi := &file_record_proto_msgTypes[33]
+	mi := &file_record_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2657,7 +2725,7 @@ func (x *ConsentChanged) String() string {
 func (*ConsentChanged) ProtoMessage() {}
 
 func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[33]
+	mi := &file_record_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2670,7 +2738,7 @@ func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentChanged.ProtoReflect.Descriptor instead.
 func (*ConsentChanged) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{33}
+	return file_record_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ConsentChanged) GetConsent() uint32 {
@@ -2701,7 +2769,7 @@ type MediaChanged struct {
 
 func (x *MediaChanged) Reset() {
 	*x = MediaChanged{}
-	mi := &file_record_proto_msgTypes[34]
+	mi := &file_record_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2713,7 +2781,7 @@ func (x *MediaChanged) String() string {
 func (*MediaChanged) ProtoMessage() {}
 
 func (x *MediaChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[34]
+	mi := &file_record_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2726,7 +2794,7 @@ func (x *MediaChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaChanged.ProtoReflect.Descriptor instead.
 func (*MediaChanged) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{34}
+	return file_record_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *MediaChanged) GetMessage() uint64 {
@@ -2780,7 +2848,7 @@ type Trimmed struct {
 
 func (x *Trimmed) Reset() {
 	*x = Trimmed{}
-	mi := &file_record_proto_msgTypes[35]
+	mi := &file_record_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2792,7 +2860,7 @@ func (x *Trimmed) String() string {
 func (*Trimmed) ProtoMessage() {}
 
 func (x *Trimmed) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[35]
+	mi := &file_record_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2805,7 +2873,7 @@ func (x *Trimmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trimmed.ProtoReflect.Descriptor instead.
 func (*Trimmed) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{35}
+	return file_record_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Trimmed) GetOldestKept() uint64 {
@@ -2823,7 +2891,7 @@ type Erased struct {
 
 func (x *Erased) Reset() {
 	*x = Erased{}
-	mi := &file_record_proto_msgTypes[36]
+	mi := &file_record_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2835,7 +2903,7 @@ func (x *Erased) String() string {
 func (*Erased) ProtoMessage() {}
 
 func (x *Erased) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[36]
+	mi := &file_record_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2848,7 +2916,7 @@ func (x *Erased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erased.ProtoReflect.Descriptor instead.
 func (*Erased) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{36}
+	return file_record_proto_rawDescGZIP(), []int{37}
 }
 
 // Head is the newest card of a conversation.
@@ -2864,7 +2932,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_record_proto_msgTypes[37]
+	mi := &file_record_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2944,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[37]
+	mi := &file_record_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +2957,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{37}
+	return file_record_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Head) GetProjection() uint32 {
@@ -2933,7 +3001,7 @@ type Card struct {
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_record_proto_msgTypes[38]
+	mi := &file_record_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3013,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[38]
+	mi := &file_record_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3026,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{38}
+	return file_record_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Card) GetWorkspace() string {
@@ -3134,7 +3202,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_record_proto_msgTypes[39]
+	mi := &file_record_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3146,7 +3214,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[39]
+	mi := &file_record_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3159,7 +3227,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{39}
+	return file_record_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Snapshot) GetVersion() uint64 {
@@ -3439,7 +3507,7 @@ type AmendedAhead struct {
 
 func (x *AmendedAhead) Reset() {
 	*x = AmendedAhead{}
-	mi := &file_record_proto_msgTypes[40]
+	mi := &file_record_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3451,7 +3519,7 @@ func (x *AmendedAhead) String() string {
 func (*AmendedAhead) ProtoMessage() {}
 
 func (x *AmendedAhead) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[40]
+	mi := &file_record_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3464,7 +3532,7 @@ func (x *AmendedAhead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AmendedAhead.ProtoReflect.Descriptor instead.
 func (*AmendedAhead) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{40}
+	return file_record_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AmendedAhead) GetTarget() string {
@@ -3499,7 +3567,7 @@ type PendingMedia struct {
 
 func (x *PendingMedia) Reset() {
 	*x = PendingMedia{}
-	mi := &file_record_proto_msgTypes[41]
+	mi := &file_record_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3511,7 +3579,7 @@ func (x *PendingMedia) String() string {
 func (*PendingMedia) ProtoMessage() {}
 
 func (x *PendingMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[41]
+	mi := &file_record_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3524,7 +3592,7 @@ func (x *PendingMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PendingMedia.ProtoReflect.Descriptor instead.
 func (*PendingMedia) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{41}
+	return file_record_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PendingMedia) GetMessage() uint64 {
@@ -3554,13 +3622,15 @@ type Turn struct {
 	Message       uint64                 `protobuf:"varint,2,opt,name=message" json:"message,omitempty"`
 	Returned      uint64                 `protobuf:"varint,3,opt,name=returned" json:"returned,omitempty"`
 	At            int64                  `protobuf:"varint,4,opt,name=at" json:"at,omitempty"`
+	Until         int64                  `protobuf:"varint,5,opt,name=until" json:"until,omitempty"`
+	Through       uint64                 `protobuf:"varint,6,opt,name=through" json:"through,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_record_proto_msgTypes[42]
+	mi := &file_record_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3572,7 +3642,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[42]
+	mi := &file_record_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3585,7 +3655,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{42}
+	return file_record_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Turn) GetFrom() uint64 {
@@ -3616,6 +3686,20 @@ func (x *Turn) GetAt() int64 {
 	return 0
 }
 
+func (x *Turn) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Turn) GetThrough() uint64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
 type Send struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint64                 `protobuf:"varint,1,opt,name=version" json:"version,omitempty"`
@@ -3633,7 +3717,7 @@ type Send struct {
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_record_proto_msgTypes[43]
+	mi := &file_record_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3729,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[43]
+	mi := &file_record_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3742,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{43}
+	return file_record_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Send) GetVersion() uint64 {
@@ -3736,7 +3820,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_record_proto_msgTypes[44]
+	mi := &file_record_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3748,7 +3832,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[44]
+	mi := &file_record_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3761,7 +3845,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{44}
+	return file_record_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Outcome) GetCommand() []byte {
@@ -3811,7 +3895,7 @@ type Index struct {
 
 func (x *Index) Reset() {
 	*x = Index{}
-	mi := &file_record_proto_msgTypes[45]
+	mi := &file_record_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3823,7 +3907,7 @@ func (x *Index) String() string {
 func (*Index) ProtoMessage() {}
 
 func (x *Index) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[45]
+	mi := &file_record_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3836,7 +3920,7 @@ func (x *Index) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Index.ProtoReflect.Descriptor instead.
 func (*Index) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{45}
+	return file_record_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Index) GetWorkspace() string {
@@ -3911,15 +3995,19 @@ type Change struct {
 	Version  uint64 `protobuf:"varint,3,opt,name=version" json:"version,omitempty"`
 	After    *Index `protobuf:"bytes,4,opt,name=after" json:"after,omitempty"`
 	// Absent before the first event, and when it equals after.
-	Before        *Index `protobuf:"bytes,5,opt,name=before" json:"before,omitempty"`
-	Unchanged     bool   `protobuf:"varint,6,opt,name=unchanged" json:"unchanged,omitempty"`
+	Before    *Index `protobuf:"bytes,5,opt,name=before" json:"before,omitempty"`
+	Unchanged bool   `protobuf:"varint,6,opt,name=unchanged" json:"unchanged,omitempty"`
+	// The newest event's; absent in rows that were written before it was kept.
+	At int64 `protobuf:"varint,7,opt,name=at" json:"at,omitempty"`
+	// Why it moved or changed hands; 0 if it did neither.
+	Cause         uint32 `protobuf:"varint,8,opt,name=cause" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_record_proto_msgTypes[46]
+	mi := &file_record_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3931,7 +4019,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[46]
+	mi := &file_record_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3944,7 +4032,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{46}
+	return file_record_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Change) GetConversation() []byte {
@@ -3989,6 +4077,20 @@ func (x *Change) GetUnchanged() bool {
 	return false
 }
 
+func (x *Change) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Change) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
 // BoardRow is what of an index the key of a board or history row leaves out.
 type BoardRow struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4003,7 +4105,7 @@ type BoardRow struct {
 
 func (x *BoardRow) Reset() {
 	*x = BoardRow{}
-	mi := &file_record_proto_msgTypes[47]
+	mi := &file_record_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4015,7 +4117,7 @@ func (x *BoardRow) String() string {
 func (*BoardRow) ProtoMessage() {}
 
 func (x *BoardRow) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[47]
+	mi := &file_record_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4028,7 +4130,7 @@ func (x *BoardRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardRow.ProtoReflect.Descriptor instead.
 func (*BoardRow) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{47}
+	return file_record_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *BoardRow) GetChannel() string {
@@ -4083,7 +4185,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_record_proto_msgTypes[48]
+	mi := &file_record_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4095,7 +4197,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[48]
+	mi := &file_record_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4108,7 +4210,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{48}
+	return file_record_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Delivery) GetState() uint32 {
@@ -4181,7 +4283,7 @@ type Amendments struct {
 
 func (x *Amendments) Reset() {
 	*x = Amendments{}
-	mi := &file_record_proto_msgTypes[49]
+	mi := &file_record_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4193,7 +4295,7 @@ func (x *Amendments) String() string {
 func (*Amendments) ProtoMessage() {}
 
 func (x *Amendments) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[49]
+	mi := &file_record_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4206,7 +4308,7 @@ func (x *Amendments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Amendments.ProtoReflect.Descriptor instead.
 func (*Amendments) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{49}
+	return file_record_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Amendments) GetReaction() string {
@@ -4256,7 +4358,7 @@ type MediaStatus struct {
 
 func (x *MediaStatus) Reset() {
 	*x = MediaStatus{}
-	mi := &file_record_proto_msgTypes[50]
+	mi := &file_record_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4268,7 +4370,7 @@ func (x *MediaStatus) String() string {
 func (*MediaStatus) ProtoMessage() {}
 
 func (x *MediaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[50]
+	mi := &file_record_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4281,7 +4383,7 @@ func (x *MediaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaStatus.ProtoReflect.Descriptor instead.
 func (*MediaStatus) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{50}
+	return file_record_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *MediaStatus) GetState() uint32 {
@@ -4326,7 +4428,7 @@ type Parked struct {
 
 func (x *Parked) Reset() {
 	*x = Parked{}
-	mi := &file_record_proto_msgTypes[51]
+	mi := &file_record_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4338,7 +4440,7 @@ func (x *Parked) String() string {
 func (*Parked) ProtoMessage() {}
 
 func (x *Parked) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[51]
+	mi := &file_record_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4351,7 +4453,7 @@ func (x *Parked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parked.ProtoReflect.Descriptor instead.
 func (*Parked) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{51}
+	return file_record_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Parked) GetAt() int64 {
@@ -4491,7 +4593,7 @@ type ParkedMessage struct {
 
 func (x *ParkedMessage) Reset() {
 	*x = ParkedMessage{}
-	mi := &file_record_proto_msgTypes[52]
+	mi := &file_record_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4503,7 +4605,7 @@ func (x *ParkedMessage) String() string {
 func (*ParkedMessage) ProtoMessage() {}
 
 func (x *ParkedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[52]
+	mi := &file_record_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4516,7 +4618,7 @@ func (x *ParkedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedMessage.ProtoReflect.Descriptor instead.
 func (*ParkedMessage) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{52}
+	return file_record_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ParkedMessage) GetContact() *Contact {
@@ -4582,7 +4684,7 @@ type ParkedStatus struct {
 
 func (x *ParkedStatus) Reset() {
 	*x = ParkedStatus{}
-	mi := &file_record_proto_msgTypes[53]
+	mi := &file_record_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4594,7 +4696,7 @@ func (x *ParkedStatus) String() string {
 func (*ParkedStatus) ProtoMessage() {}
 
 func (x *ParkedStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[53]
+	mi := &file_record_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4607,7 +4709,7 @@ func (x *ParkedStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedStatus.ProtoReflect.Descriptor instead.
 func (*ParkedStatus) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{53}
+	return file_record_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ParkedStatus) GetExternal() string {
@@ -4663,7 +4765,7 @@ type ParkedAmendment struct {
 
 func (x *ParkedAmendment) Reset() {
 	*x = ParkedAmendment{}
-	mi := &file_record_proto_msgTypes[54]
+	mi := &file_record_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4675,7 +4777,7 @@ func (x *ParkedAmendment) String() string {
 func (*ParkedAmendment) ProtoMessage() {}
 
 func (x *ParkedAmendment) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[54]
+	mi := &file_record_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4688,7 +4790,7 @@ func (x *ParkedAmendment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedAmendment.ProtoReflect.Descriptor instead.
 func (*ParkedAmendment) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{54}
+	return file_record_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ParkedAmendment) GetContact() *Contact {
@@ -4725,7 +4827,7 @@ type ParkedEcho struct {
 
 func (x *ParkedEcho) Reset() {
 	*x = ParkedEcho{}
-	mi := &file_record_proto_msgTypes[55]
+	mi := &file_record_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4737,7 +4839,7 @@ func (x *ParkedEcho) String() string {
 func (*ParkedEcho) ProtoMessage() {}
 
 func (x *ParkedEcho) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[55]
+	mi := &file_record_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4750,7 +4852,7 @@ func (x *ParkedEcho) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedEcho.ProtoReflect.Descriptor instead.
 func (*ParkedEcho) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{55}
+	return file_record_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ParkedEcho) GetContact() *Contact {
@@ -4800,7 +4902,7 @@ type ParkedChange struct {
 
 func (x *ParkedChange) Reset() {
 	*x = ParkedChange{}
-	mi := &file_record_proto_msgTypes[56]
+	mi := &file_record_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4812,7 +4914,7 @@ func (x *ParkedChange) String() string {
 func (*ParkedChange) ProtoMessage() {}
 
 func (x *ParkedChange) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[56]
+	mi := &file_record_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4825,7 +4927,7 @@ func (x *ParkedChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedChange.ProtoReflect.Descriptor instead.
 func (*ParkedChange) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{56}
+	return file_record_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ParkedChange) GetContact() *Contact {
@@ -4867,7 +4969,7 @@ type ParkedConsent struct {
 
 func (x *ParkedConsent) Reset() {
 	*x = ParkedConsent{}
-	mi := &file_record_proto_msgTypes[57]
+	mi := &file_record_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4879,7 +4981,7 @@ func (x *ParkedConsent) String() string {
 func (*ParkedConsent) ProtoMessage() {}
 
 func (x *ParkedConsent) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[57]
+	mi := &file_record_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4892,7 +4994,7 @@ func (x *ParkedConsent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedConsent.ProtoReflect.Descriptor instead.
 func (*ParkedConsent) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{57}
+	return file_record_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ParkedConsent) GetContact() *Contact {
@@ -4928,7 +5030,7 @@ type Early struct {
 
 func (x *Early) Reset() {
 	*x = Early{}
-	mi := &file_record_proto_msgTypes[58]
+	mi := &file_record_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4940,7 +5042,7 @@ func (x *Early) String() string {
 func (*Early) ProtoMessage() {}
 
 func (x *Early) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[58]
+	mi := &file_record_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4953,7 +5055,7 @@ func (x *Early) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Early.ProtoReflect.Descriptor instead.
 func (*Early) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{58}
+	return file_record_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Early) GetWorkspace() string {
@@ -4991,7 +5093,7 @@ type ContactCard_Name struct {
 
 func (x *ContactCard_Name) Reset() {
 	*x = ContactCard_Name{}
-	mi := &file_record_proto_msgTypes[59]
+	mi := &file_record_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5003,7 +5105,7 @@ func (x *ContactCard_Name) String() string {
 func (*ContactCard_Name) ProtoMessage() {}
 
 func (x *ContactCard_Name) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[59]
+	mi := &file_record_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5072,7 +5174,7 @@ type ContactCard_Org struct {
 
 func (x *ContactCard_Org) Reset() {
 	*x = ContactCard_Org{}
-	mi := &file_record_proto_msgTypes[60]
+	mi := &file_record_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5084,7 +5186,7 @@ func (x *ContactCard_Org) String() string {
 func (*ContactCard_Org) ProtoMessage() {}
 
 func (x *ContactCard_Org) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[60]
+	mi := &file_record_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5132,7 +5234,7 @@ type ContactCard_Phone struct {
 
 func (x *ContactCard_Phone) Reset() {
 	*x = ContactCard_Phone{}
-	mi := &file_record_proto_msgTypes[61]
+	mi := &file_record_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5144,7 +5246,7 @@ func (x *ContactCard_Phone) String() string {
 func (*ContactCard_Phone) ProtoMessage() {}
 
 func (x *ContactCard_Phone) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[61]
+	mi := &file_record_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5191,7 +5293,7 @@ type ContactCard_Email struct {
 
 func (x *ContactCard_Email) Reset() {
 	*x = ContactCard_Email{}
-	mi := &file_record_proto_msgTypes[62]
+	mi := &file_record_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5203,7 +5305,7 @@ func (x *ContactCard_Email) String() string {
 func (*ContactCard_Email) ProtoMessage() {}
 
 func (x *ContactCard_Email) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[62]
+	mi := &file_record_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5243,7 +5345,7 @@ type ContactCard_Url struct {
 
 func (x *ContactCard_Url) Reset() {
 	*x = ContactCard_Url{}
-	mi := &file_record_proto_msgTypes[63]
+	mi := &file_record_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5255,7 +5357,7 @@ func (x *ContactCard_Url) String() string {
 func (*ContactCard_Url) ProtoMessage() {}
 
 func (x *ContactCard_Url) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[63]
+	mi := &file_record_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5300,7 +5402,7 @@ type ContactCard_Address struct {
 
 func (x *ContactCard_Address) Reset() {
 	*x = ContactCard_Address{}
-	mi := &file_record_proto_msgTypes[64]
+	mi := &file_record_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5312,7 +5414,7 @@ func (x *ContactCard_Address) String() string {
 func (*ContactCard_Address) ProtoMessage() {}
 
 func (x *ContactCard_Address) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[64]
+	mi := &file_record_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5389,7 +5491,7 @@ type Order_Item struct {
 
 func (x *Order_Item) Reset() {
 	*x = Order_Item{}
-	mi := &file_record_proto_msgTypes[65]
+	mi := &file_record_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5401,7 +5503,7 @@ func (x *Order_Item) String() string {
 func (*Order_Item) ProtoMessage() {}
 
 func (x *Order_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[65]
+	mi := &file_record_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5456,7 +5558,7 @@ type Menu_Header struct {
 
 func (x *Menu_Header) Reset() {
 	*x = Menu_Header{}
-	mi := &file_record_proto_msgTypes[66]
+	mi := &file_record_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5468,7 +5570,7 @@ func (x *Menu_Header) String() string {
 func (*Menu_Header) ProtoMessage() {}
 
 func (x *Menu_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[66]
+	mi := &file_record_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5515,7 +5617,7 @@ type Menu_Button struct {
 
 func (x *Menu_Button) Reset() {
 	*x = Menu_Button{}
-	mi := &file_record_proto_msgTypes[67]
+	mi := &file_record_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5527,7 +5629,7 @@ func (x *Menu_Button) String() string {
 func (*Menu_Button) ProtoMessage() {}
 
 func (x *Menu_Button) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[67]
+	mi := &file_record_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5568,7 +5670,7 @@ type Menu_Row struct {
 
 func (x *Menu_Row) Reset() {
 	*x = Menu_Row{}
-	mi := &file_record_proto_msgTypes[68]
+	mi := &file_record_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5580,7 +5682,7 @@ func (x *Menu_Row) String() string {
 func (*Menu_Row) ProtoMessage() {}
 
 func (x *Menu_Row) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[68]
+	mi := &file_record_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5627,7 +5729,7 @@ type Menu_Section struct {
 
 func (x *Menu_Section) Reset() {
 	*x = Menu_Section{}
-	mi := &file_record_proto_msgTypes[69]
+	mi := &file_record_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5639,7 +5741,7 @@ func (x *Menu_Section) String() string {
 func (*Menu_Section) ProtoMessage() {}
 
 func (x *Menu_Section) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[69]
+	mi := &file_record_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5681,7 +5783,7 @@ type Template_Component struct {
 
 func (x *Template_Component) Reset() {
 	*x = Template_Component{}
-	mi := &file_record_proto_msgTypes[70]
+	mi := &file_record_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5693,7 +5795,7 @@ func (x *Template_Component) String() string {
 func (*Template_Component) ProtoMessage() {}
 
 func (x *Template_Component) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[70]
+	mi := &file_record_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5753,7 +5855,7 @@ type Template_Parameter struct {
 
 func (x *Template_Parameter) Reset() {
 	*x = Template_Parameter{}
-	mi := &file_record_proto_msgTypes[71]
+	mi := &file_record_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5765,7 +5867,7 @@ func (x *Template_Parameter) String() string {
 func (*Template_Parameter) ProtoMessage() {}
 
 func (x *Template_Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[71]
+	mi := &file_record_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5848,7 +5950,7 @@ type Template_Currency struct {
 
 func (x *Template_Currency) Reset() {
 	*x = Template_Currency{}
-	mi := &file_record_proto_msgTypes[72]
+	mi := &file_record_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5860,7 +5962,7 @@ func (x *Template_Currency) String() string {
 func (*Template_Currency) ProtoMessage() {}
 
 func (x *Template_Currency) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[72]
+	mi := &file_record_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5913,7 +6015,7 @@ type Template_DateTime struct {
 
 func (x *Template_DateTime) Reset() {
 	*x = Template_DateTime{}
-	mi := &file_record_proto_msgTypes[73]
+	mi := &file_record_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5925,7 +6027,7 @@ func (x *Template_DateTime) String() string {
 func (*Template_DateTime) ProtoMessage() {}
 
 func (x *Template_DateTime) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[73]
+	mi := &file_record_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6014,7 +6116,7 @@ const file_record_proto_rawDesc = "" +
 	"\n" +
 	"log_offset\x18\x03 \x01(\x04R\tlogOffset\x12)\n" +
 	"\x10early_generation\x18\x04 \x01(\x03R\x0fearlyGeneration\x12$\n" +
-	"\x0edead_letter_at\x18\x05 \x01(\x03R\fdeadLetterAt\"\xb1\f\n" +
+	"\x0edead_letter_at\x18\x05 \x01(\x03R\fdeadLetterAt\"\xfb\f\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12*\n" +
 	"\x02by\x18\x02 \x01(\v2\x1a.intervene.record.v1.PartyR\x02by\x12\x18\n" +
@@ -6046,7 +6148,8 @@ const file_record_proto_rawDesc = "" +
 	"\x0fconsent_changed\x18! \x01(\v2#.intervene.record.v1.ConsentChangedH\x00R\x0econsentChanged\x12H\n" +
 	"\rmedia_changed\x18\" \x01(\v2!.intervene.record.v1.MediaChangedH\x00R\fmediaChanged\x128\n" +
 	"\atrimmed\x18# \x01(\v2\x1c.intervene.record.v1.TrimmedH\x00R\atrimmed\x125\n" +
-	"\x06erased\x18$ \x01(\v2\x1b.intervene.record.v1.ErasedH\x00R\x06erasedB\x06\n" +
+	"\x06erased\x18$ \x01(\v2\x1b.intervene.record.v1.ErasedH\x00R\x06erased\x12H\n" +
+	"\rturn_accepted\x18% \x01(\v2!.intervene.record.v1.TurnAcceptedH\x00R\fturnAcceptedB\x06\n" +
 	"\x04body\"+\n" +
 	"\x05Party\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x0e\n" +
@@ -6257,7 +6360,10 @@ const file_record_proto_rawDesc = "" +
 	"\athrough\x18\x01 \x01(\x04R\athrough\x12\x16\n" +
 	"\x06failed\x18\x02 \x01(\bR\x06failed\x12%\n" +
 	"\x0esets_variables\x18\x03 \x01(\bR\rsetsVariables\x12;\n" +
-	"\tvariables\x18\x04 \x03(\v2\x1d.intervene.record.v1.VariableR\tvariables\"t\n" +
+	"\tvariables\x18\x04 \x03(\v2\x1d.intervene.record.v1.VariableR\tvariables\">\n" +
+	"\fTurnAccepted\x12\x18\n" +
+	"\athrough\x18\x01 \x01(\x04R\athrough\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\"t\n" +
 	"\fBotDiscarded\x126\n" +
 	"\acontent\x18\x01 \x01(\v2\x1c.intervene.record.v1.ContentR\acontent\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x16\n" +
@@ -6384,12 +6490,14 @@ const file_record_proto_rawDesc = "" +
 	"\amessage\x18\x01 \x01(\x04R\amessage\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1d\n" +
 	"\n" +
-	"not_before\x18\x03 \x01(\x03R\tnotBefore\"`\n" +
+	"not_before\x18\x03 \x01(\x03R\tnotBefore\"\x90\x01\n" +
 	"\x04Turn\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\x04R\amessage\x12\x1a\n" +
 	"\breturned\x18\x03 \x01(\x04R\breturned\x12\x0e\n" +
-	"\x02at\x18\x04 \x01(\x03R\x02at\"\xed\x01\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x14\n" +
+	"\x05until\x18\x05 \x01(\x03R\x05until\x12\x18\n" +
+	"\athrough\x18\x06 \x01(\x04R\athrough\"\xed\x01\n" +
 	"\x04Send\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\rR\x02by\x12\x14\n" +
@@ -6417,14 +6525,16 @@ const file_record_proto_rawDesc = "" +
 	"\x04tags\x18\x06 \x01(\tR\x04tags\x12\x14\n" +
 	"\x05order\x18\a \x01(\x03R\x05order\x12#\n" +
 	"\rwaiting_since\x18\b \x01(\x03R\fwaitingSince\x12\x10\n" +
-	"\x03due\x18\t \x03(\x03R\x03due\"\xe6\x01\n" +
+	"\x03due\x18\t \x03(\x03R\x03due\"\x8c\x02\n" +
 	"\x06Change\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x1a\n" +
 	"\bexpected\x18\x02 \x01(\x04R\bexpected\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x120\n" +
 	"\x05after\x18\x04 \x01(\v2\x1a.intervene.record.v1.IndexR\x05after\x122\n" +
 	"\x06before\x18\x05 \x01(\v2\x1a.intervene.record.v1.IndexR\x06before\x12\x1c\n" +
-	"\tunchanged\x18\x06 \x01(\bR\tunchanged\"\x8d\x01\n" +
+	"\tunchanged\x18\x06 \x01(\bR\tunchanged\x12\x0e\n" +
+	"\x02at\x18\a \x01(\x03R\x02at\x12\x14\n" +
+	"\x05cause\x18\b \x01(\rR\x05cause\"\x8d\x01\n" +
 	"\bBoardRow\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x16\n" +
@@ -6516,7 +6626,7 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_record_proto_goTypes = []any{
 	(*Meta)(nil),                // 0: intervene.record.v1.Meta
 	(*Retention)(nil),           // 1: intervene.record.v1.Retention
@@ -6541,57 +6651,58 @@ var file_record_proto_goTypes = []any{
 	(*DeliveryChanged)(nil),     // 20: intervene.record.v1.DeliveryChanged
 	(*Moved)(nil),               // 21: intervene.record.v1.Moved
 	(*TurnEnded)(nil),           // 22: intervene.record.v1.TurnEnded
-	(*BotDiscarded)(nil),        // 23: intervene.record.v1.BotDiscarded
-	(*MarkedRead)(nil),          // 24: intervene.record.v1.MarkedRead
-	(*NoteAdded)(nil),           // 25: intervene.record.v1.NoteAdded
-	(*Tagged)(nil),              // 26: intervene.record.v1.Tagged
-	(*WindowLapsed)(nil),        // 27: intervene.record.v1.WindowLapsed
-	(*TimerArmed)(nil),          // 28: intervene.record.v1.TimerArmed
-	(*Noted)(nil),               // 29: intervene.record.v1.Noted
-	(*Amended)(nil),             // 30: intervene.record.v1.Amended
-	(*EchoReceived)(nil),        // 31: intervene.record.v1.EchoReceived
-	(*ContactLinked)(nil),       // 32: intervene.record.v1.ContactLinked
-	(*ConsentChanged)(nil),      // 33: intervene.record.v1.ConsentChanged
-	(*MediaChanged)(nil),        // 34: intervene.record.v1.MediaChanged
-	(*Trimmed)(nil),             // 35: intervene.record.v1.Trimmed
-	(*Erased)(nil),              // 36: intervene.record.v1.Erased
-	(*Head)(nil),                // 37: intervene.record.v1.Head
-	(*Card)(nil),                // 38: intervene.record.v1.Card
-	(*Snapshot)(nil),            // 39: intervene.record.v1.Snapshot
-	(*AmendedAhead)(nil),        // 40: intervene.record.v1.AmendedAhead
-	(*PendingMedia)(nil),        // 41: intervene.record.v1.PendingMedia
-	(*Turn)(nil),                // 42: intervene.record.v1.Turn
-	(*Send)(nil),                // 43: intervene.record.v1.Send
-	(*Outcome)(nil),             // 44: intervene.record.v1.Outcome
-	(*Index)(nil),               // 45: intervene.record.v1.Index
-	(*Change)(nil),              // 46: intervene.record.v1.Change
-	(*BoardRow)(nil),            // 47: intervene.record.v1.BoardRow
-	(*Delivery)(nil),            // 48: intervene.record.v1.Delivery
-	(*Amendments)(nil),          // 49: intervene.record.v1.Amendments
-	(*MediaStatus)(nil),         // 50: intervene.record.v1.MediaStatus
-	(*Parked)(nil),              // 51: intervene.record.v1.Parked
-	(*ParkedMessage)(nil),       // 52: intervene.record.v1.ParkedMessage
-	(*ParkedStatus)(nil),        // 53: intervene.record.v1.ParkedStatus
-	(*ParkedAmendment)(nil),     // 54: intervene.record.v1.ParkedAmendment
-	(*ParkedEcho)(nil),          // 55: intervene.record.v1.ParkedEcho
-	(*ParkedChange)(nil),        // 56: intervene.record.v1.ParkedChange
-	(*ParkedConsent)(nil),       // 57: intervene.record.v1.ParkedConsent
-	(*Early)(nil),               // 58: intervene.record.v1.Early
-	(*ContactCard_Name)(nil),    // 59: intervene.record.v1.ContactCard.Name
-	(*ContactCard_Org)(nil),     // 60: intervene.record.v1.ContactCard.Org
-	(*ContactCard_Phone)(nil),   // 61: intervene.record.v1.ContactCard.Phone
-	(*ContactCard_Email)(nil),   // 62: intervene.record.v1.ContactCard.Email
-	(*ContactCard_Url)(nil),     // 63: intervene.record.v1.ContactCard.Url
-	(*ContactCard_Address)(nil), // 64: intervene.record.v1.ContactCard.Address
-	(*Order_Item)(nil),          // 65: intervene.record.v1.Order.Item
-	(*Menu_Header)(nil),         // 66: intervene.record.v1.Menu.Header
-	(*Menu_Button)(nil),         // 67: intervene.record.v1.Menu.Button
-	(*Menu_Row)(nil),            // 68: intervene.record.v1.Menu.Row
-	(*Menu_Section)(nil),        // 69: intervene.record.v1.Menu.Section
-	(*Template_Component)(nil),  // 70: intervene.record.v1.Template.Component
-	(*Template_Parameter)(nil),  // 71: intervene.record.v1.Template.Parameter
-	(*Template_Currency)(nil),   // 72: intervene.record.v1.Template.Currency
-	(*Template_DateTime)(nil),   // 73: intervene.record.v1.Template.DateTime
+	(*TurnAccepted)(nil),        // 23: intervene.record.v1.TurnAccepted
+	(*BotDiscarded)(nil),        // 24: intervene.record.v1.BotDiscarded
+	(*MarkedRead)(nil),          // 25: intervene.record.v1.MarkedRead
+	(*NoteAdded)(nil),           // 26: intervene.record.v1.NoteAdded
+	(*Tagged)(nil),              // 27: intervene.record.v1.Tagged
+	(*WindowLapsed)(nil),        // 28: intervene.record.v1.WindowLapsed
+	(*TimerArmed)(nil),          // 29: intervene.record.v1.TimerArmed
+	(*Noted)(nil),               // 30: intervene.record.v1.Noted
+	(*Amended)(nil),             // 31: intervene.record.v1.Amended
+	(*EchoReceived)(nil),        // 32: intervene.record.v1.EchoReceived
+	(*ContactLinked)(nil),       // 33: intervene.record.v1.ContactLinked
+	(*ConsentChanged)(nil),      // 34: intervene.record.v1.ConsentChanged
+	(*MediaChanged)(nil),        // 35: intervene.record.v1.MediaChanged
+	(*Trimmed)(nil),             // 36: intervene.record.v1.Trimmed
+	(*Erased)(nil),              // 37: intervene.record.v1.Erased
+	(*Head)(nil),                // 38: intervene.record.v1.Head
+	(*Card)(nil),                // 39: intervene.record.v1.Card
+	(*Snapshot)(nil),            // 40: intervene.record.v1.Snapshot
+	(*AmendedAhead)(nil),        // 41: intervene.record.v1.AmendedAhead
+	(*PendingMedia)(nil),        // 42: intervene.record.v1.PendingMedia
+	(*Turn)(nil),                // 43: intervene.record.v1.Turn
+	(*Send)(nil),                // 44: intervene.record.v1.Send
+	(*Outcome)(nil),             // 45: intervene.record.v1.Outcome
+	(*Index)(nil),               // 46: intervene.record.v1.Index
+	(*Change)(nil),              // 47: intervene.record.v1.Change
+	(*BoardRow)(nil),            // 48: intervene.record.v1.BoardRow
+	(*Delivery)(nil),            // 49: intervene.record.v1.Delivery
+	(*Amendments)(nil),          // 50: intervene.record.v1.Amendments
+	(*MediaStatus)(nil),         // 51: intervene.record.v1.MediaStatus
+	(*Parked)(nil),              // 52: intervene.record.v1.Parked
+	(*ParkedMessage)(nil),       // 53: intervene.record.v1.ParkedMessage
+	(*ParkedStatus)(nil),        // 54: intervene.record.v1.ParkedStatus
+	(*ParkedAmendment)(nil),     // 55: intervene.record.v1.ParkedAmendment
+	(*ParkedEcho)(nil),          // 56: intervene.record.v1.ParkedEcho
+	(*ParkedChange)(nil),        // 57: intervene.record.v1.ParkedChange
+	(*ParkedConsent)(nil),       // 58: intervene.record.v1.ParkedConsent
+	(*Early)(nil),               // 59: intervene.record.v1.Early
+	(*ContactCard_Name)(nil),    // 60: intervene.record.v1.ContactCard.Name
+	(*ContactCard_Org)(nil),     // 61: intervene.record.v1.ContactCard.Org
+	(*ContactCard_Phone)(nil),   // 62: intervene.record.v1.ContactCard.Phone
+	(*ContactCard_Email)(nil),   // 63: intervene.record.v1.ContactCard.Email
+	(*ContactCard_Url)(nil),     // 64: intervene.record.v1.ContactCard.Url
+	(*ContactCard_Address)(nil), // 65: intervene.record.v1.ContactCard.Address
+	(*Order_Item)(nil),          // 66: intervene.record.v1.Order.Item
+	(*Menu_Header)(nil),         // 67: intervene.record.v1.Menu.Header
+	(*Menu_Button)(nil),         // 68: intervene.record.v1.Menu.Button
+	(*Menu_Row)(nil),            // 69: intervene.record.v1.Menu.Row
+	(*Menu_Section)(nil),        // 70: intervene.record.v1.Menu.Section
+	(*Template_Component)(nil),  // 71: intervene.record.v1.Template.Component
+	(*Template_Parameter)(nil),  // 72: intervene.record.v1.Template.Parameter
+	(*Template_Currency)(nil),   // 73: intervene.record.v1.Template.Currency
+	(*Template_DateTime)(nil),   // 74: intervene.record.v1.Template.DateTime
 }
 var file_record_proto_depIdxs = []int32{
 	3,  // 0: intervene.record.v1.Event.by:type_name -> intervene.record.v1.Party
@@ -6602,90 +6713,91 @@ var file_record_proto_depIdxs = []int32{
 	20, // 5: intervene.record.v1.Event.delivery_changed:type_name -> intervene.record.v1.DeliveryChanged
 	21, // 6: intervene.record.v1.Event.moved:type_name -> intervene.record.v1.Moved
 	22, // 7: intervene.record.v1.Event.turn_ended:type_name -> intervene.record.v1.TurnEnded
-	23, // 8: intervene.record.v1.Event.bot_discarded:type_name -> intervene.record.v1.BotDiscarded
-	24, // 9: intervene.record.v1.Event.marked_read:type_name -> intervene.record.v1.MarkedRead
-	25, // 10: intervene.record.v1.Event.note_added:type_name -> intervene.record.v1.NoteAdded
-	26, // 11: intervene.record.v1.Event.tagged:type_name -> intervene.record.v1.Tagged
-	27, // 12: intervene.record.v1.Event.window_lapsed:type_name -> intervene.record.v1.WindowLapsed
-	28, // 13: intervene.record.v1.Event.timer_armed:type_name -> intervene.record.v1.TimerArmed
-	29, // 14: intervene.record.v1.Event.noted:type_name -> intervene.record.v1.Noted
-	30, // 15: intervene.record.v1.Event.amended:type_name -> intervene.record.v1.Amended
-	31, // 16: intervene.record.v1.Event.echo_received:type_name -> intervene.record.v1.EchoReceived
-	32, // 17: intervene.record.v1.Event.contact_linked:type_name -> intervene.record.v1.ContactLinked
-	33, // 18: intervene.record.v1.Event.consent_changed:type_name -> intervene.record.v1.ConsentChanged
-	34, // 19: intervene.record.v1.Event.media_changed:type_name -> intervene.record.v1.MediaChanged
-	35, // 20: intervene.record.v1.Event.trimmed:type_name -> intervene.record.v1.Trimmed
-	36, // 21: intervene.record.v1.Event.erased:type_name -> intervene.record.v1.Erased
-	6,  // 22: intervene.record.v1.Content.media:type_name -> intervene.record.v1.Media
-	7,  // 23: intervene.record.v1.Content.location:type_name -> intervene.record.v1.Location
-	8,  // 24: intervene.record.v1.Content.contacts:type_name -> intervene.record.v1.ContactCard
-	10, // 25: intervene.record.v1.Content.order:type_name -> intervene.record.v1.Order
-	11, // 26: intervene.record.v1.Content.menu:type_name -> intervene.record.v1.Menu
-	12, // 27: intervene.record.v1.Content.template:type_name -> intervene.record.v1.Template
-	59, // 28: intervene.record.v1.ContactCard.name:type_name -> intervene.record.v1.ContactCard.Name
-	60, // 29: intervene.record.v1.ContactCard.org:type_name -> intervene.record.v1.ContactCard.Org
-	61, // 30: intervene.record.v1.ContactCard.phones:type_name -> intervene.record.v1.ContactCard.Phone
-	62, // 31: intervene.record.v1.ContactCard.emails:type_name -> intervene.record.v1.ContactCard.Email
-	63, // 32: intervene.record.v1.ContactCard.urls:type_name -> intervene.record.v1.ContactCard.Url
-	64, // 33: intervene.record.v1.ContactCard.addresses:type_name -> intervene.record.v1.ContactCard.Address
-	65, // 34: intervene.record.v1.Order.items:type_name -> intervene.record.v1.Order.Item
-	66, // 35: intervene.record.v1.Menu.header:type_name -> intervene.record.v1.Menu.Header
-	67, // 36: intervene.record.v1.Menu.buttons:type_name -> intervene.record.v1.Menu.Button
-	69, // 37: intervene.record.v1.Menu.sections:type_name -> intervene.record.v1.Menu.Section
-	70, // 38: intervene.record.v1.Template.components:type_name -> intervene.record.v1.Template.Component
-	9,  // 39: intervene.record.v1.Context.product:type_name -> intervene.record.v1.Product
-	14, // 40: intervene.record.v1.Context.referral:type_name -> intervene.record.v1.Referral
-	4,  // 41: intervene.record.v1.Opened.contact:type_name -> intervene.record.v1.Contact
-	4,  // 42: intervene.record.v1.ContactChanged.contact:type_name -> intervene.record.v1.Contact
-	5,  // 43: intervene.record.v1.MessageReceived.content:type_name -> intervene.record.v1.Content
-	13, // 44: intervene.record.v1.MessageReceived.context:type_name -> intervene.record.v1.Context
-	5,  // 45: intervene.record.v1.MessageQueued.content:type_name -> intervene.record.v1.Content
-	15, // 46: intervene.record.v1.TurnEnded.variables:type_name -> intervene.record.v1.Variable
-	5,  // 47: intervene.record.v1.BotDiscarded.content:type_name -> intervene.record.v1.Content
-	5,  // 48: intervene.record.v1.Amended.content:type_name -> intervene.record.v1.Content
-	5,  // 49: intervene.record.v1.EchoReceived.content:type_name -> intervene.record.v1.Content
-	38, // 50: intervene.record.v1.Head.card:type_name -> intervene.record.v1.Card
-	4,  // 51: intervene.record.v1.Card.contact:type_name -> intervene.record.v1.Contact
-	4,  // 52: intervene.record.v1.Snapshot.contact:type_name -> intervene.record.v1.Contact
-	42, // 53: intervene.record.v1.Snapshot.turn:type_name -> intervene.record.v1.Turn
-	15, // 54: intervene.record.v1.Snapshot.variables:type_name -> intervene.record.v1.Variable
-	43, // 55: intervene.record.v1.Snapshot.sends:type_name -> intervene.record.v1.Send
-	44, // 56: intervene.record.v1.Snapshot.outcomes:type_name -> intervene.record.v1.Outcome
-	40, // 57: intervene.record.v1.Snapshot.ahead:type_name -> intervene.record.v1.AmendedAhead
-	41, // 58: intervene.record.v1.Snapshot.media:type_name -> intervene.record.v1.PendingMedia
-	45, // 59: intervene.record.v1.Change.after:type_name -> intervene.record.v1.Index
-	45, // 60: intervene.record.v1.Change.before:type_name -> intervene.record.v1.Index
-	5,  // 61: intervene.record.v1.Amendments.edit:type_name -> intervene.record.v1.Content
-	52, // 62: intervene.record.v1.Parked.message:type_name -> intervene.record.v1.ParkedMessage
-	53, // 63: intervene.record.v1.Parked.status:type_name -> intervene.record.v1.ParkedStatus
-	54, // 64: intervene.record.v1.Parked.amendment:type_name -> intervene.record.v1.ParkedAmendment
-	55, // 65: intervene.record.v1.Parked.echo:type_name -> intervene.record.v1.ParkedEcho
-	56, // 66: intervene.record.v1.Parked.change:type_name -> intervene.record.v1.ParkedChange
-	57, // 67: intervene.record.v1.Parked.consent:type_name -> intervene.record.v1.ParkedConsent
-	4,  // 68: intervene.record.v1.ParkedMessage.contact:type_name -> intervene.record.v1.Contact
-	5,  // 69: intervene.record.v1.ParkedMessage.content:type_name -> intervene.record.v1.Content
-	13, // 70: intervene.record.v1.ParkedMessage.context:type_name -> intervene.record.v1.Context
-	4,  // 71: intervene.record.v1.ParkedAmendment.contact:type_name -> intervene.record.v1.Contact
-	30, // 72: intervene.record.v1.ParkedAmendment.amended:type_name -> intervene.record.v1.Amended
-	4,  // 73: intervene.record.v1.ParkedEcho.contact:type_name -> intervene.record.v1.Contact
-	5,  // 74: intervene.record.v1.ParkedEcho.content:type_name -> intervene.record.v1.Content
-	4,  // 75: intervene.record.v1.ParkedChange.contact:type_name -> intervene.record.v1.Contact
-	4,  // 76: intervene.record.v1.ParkedChange.changed:type_name -> intervene.record.v1.Contact
-	4,  // 77: intervene.record.v1.ParkedConsent.contact:type_name -> intervene.record.v1.Contact
-	53, // 78: intervene.record.v1.Early.status:type_name -> intervene.record.v1.ParkedStatus
-	9,  // 79: intervene.record.v1.Order.Item.product:type_name -> intervene.record.v1.Product
-	6,  // 80: intervene.record.v1.Menu.Header.media:type_name -> intervene.record.v1.Media
-	68, // 81: intervene.record.v1.Menu.Section.rows:type_name -> intervene.record.v1.Menu.Row
-	71, // 82: intervene.record.v1.Template.Component.parameters:type_name -> intervene.record.v1.Template.Parameter
-	6,  // 83: intervene.record.v1.Template.Parameter.media:type_name -> intervene.record.v1.Media
-	7,  // 84: intervene.record.v1.Template.Parameter.location:type_name -> intervene.record.v1.Location
-	72, // 85: intervene.record.v1.Template.Parameter.currency:type_name -> intervene.record.v1.Template.Currency
-	73, // 86: intervene.record.v1.Template.Parameter.date_time:type_name -> intervene.record.v1.Template.DateTime
-	87, // [87:87] is the sub-list for method output_type
-	87, // [87:87] is the sub-list for method input_type
-	87, // [87:87] is the sub-list for extension type_name
-	87, // [87:87] is the sub-list for extension extendee
-	0,  // [0:87] is the sub-list for field type_name
+	24, // 8: intervene.record.v1.Event.bot_discarded:type_name -> intervene.record.v1.BotDiscarded
+	25, // 9: intervene.record.v1.Event.marked_read:type_name -> intervene.record.v1.MarkedRead
+	26, // 10: intervene.record.v1.Event.note_added:type_name -> intervene.record.v1.NoteAdded
+	27, // 11: intervene.record.v1.Event.tagged:type_name -> intervene.record.v1.Tagged
+	28, // 12: intervene.record.v1.Event.window_lapsed:type_name -> intervene.record.v1.WindowLapsed
+	29, // 13: intervene.record.v1.Event.timer_armed:type_name -> intervene.record.v1.TimerArmed
+	30, // 14: intervene.record.v1.Event.noted:type_name -> intervene.record.v1.Noted
+	31, // 15: intervene.record.v1.Event.amended:type_name -> intervene.record.v1.Amended
+	32, // 16: intervene.record.v1.Event.echo_received:type_name -> intervene.record.v1.EchoReceived
+	33, // 17: intervene.record.v1.Event.contact_linked:type_name -> intervene.record.v1.ContactLinked
+	34, // 18: intervene.record.v1.Event.consent_changed:type_name -> intervene.record.v1.ConsentChanged
+	35, // 19: intervene.record.v1.Event.media_changed:type_name -> intervene.record.v1.MediaChanged
+	36, // 20: intervene.record.v1.Event.trimmed:type_name -> intervene.record.v1.Trimmed
+	37, // 21: intervene.record.v1.Event.erased:type_name -> intervene.record.v1.Erased
+	23, // 22: intervene.record.v1.Event.turn_accepted:type_name -> intervene.record.v1.TurnAccepted
+	6,  // 23: intervene.record.v1.Content.media:type_name -> intervene.record.v1.Media
+	7,  // 24: intervene.record.v1.Content.location:type_name -> intervene.record.v1.Location
+	8,  // 25: intervene.record.v1.Content.contacts:type_name -> intervene.record.v1.ContactCard
+	10, // 26: intervene.record.v1.Content.order:type_name -> intervene.record.v1.Order
+	11, // 27: intervene.record.v1.Content.menu:type_name -> intervene.record.v1.Menu
+	12, // 28: intervene.record.v1.Content.template:type_name -> intervene.record.v1.Template
+	60, // 29: intervene.record.v1.ContactCard.name:type_name -> intervene.record.v1.ContactCard.Name
+	61, // 30: intervene.record.v1.ContactCard.org:type_name -> intervene.record.v1.ContactCard.Org
+	62, // 31: intervene.record.v1.ContactCard.phones:type_name -> intervene.record.v1.ContactCard.Phone
+	63, // 32: intervene.record.v1.ContactCard.emails:type_name -> intervene.record.v1.ContactCard.Email
+	64, // 33: intervene.record.v1.ContactCard.urls:type_name -> intervene.record.v1.ContactCard.Url
+	65, // 34: intervene.record.v1.ContactCard.addresses:type_name -> intervene.record.v1.ContactCard.Address
+	66, // 35: intervene.record.v1.Order.items:type_name -> intervene.record.v1.Order.Item
+	67, // 36: intervene.record.v1.Menu.header:type_name -> intervene.record.v1.Menu.Header
+	68, // 37: intervene.record.v1.Menu.buttons:type_name -> intervene.record.v1.Menu.Button
+	70, // 38: intervene.record.v1.Menu.sections:type_name -> intervene.record.v1.Menu.Section
+	71, // 39: intervene.record.v1.Template.components:type_name -> intervene.record.v1.Template.Component
+	9,  // 40: intervene.record.v1.Context.product:type_name -> intervene.record.v1.Product
+	14, // 41: intervene.record.v1.Context.referral:type_name -> intervene.record.v1.Referral
+	4,  // 42: intervene.record.v1.Opened.contact:type_name -> intervene.record.v1.Contact
+	4,  // 43: intervene.record.v1.ContactChanged.contact:type_name -> intervene.record.v1.Contact
+	5,  // 44: intervene.record.v1.MessageReceived.content:type_name -> intervene.record.v1.Content
+	13, // 45: intervene.record.v1.MessageReceived.context:type_name -> intervene.record.v1.Context
+	5,  // 46: intervene.record.v1.MessageQueued.content:type_name -> intervene.record.v1.Content
+	15, // 47: intervene.record.v1.TurnEnded.variables:type_name -> intervene.record.v1.Variable
+	5,  // 48: intervene.record.v1.BotDiscarded.content:type_name -> intervene.record.v1.Content
+	5,  // 49: intervene.record.v1.Amended.content:type_name -> intervene.record.v1.Content
+	5,  // 50: intervene.record.v1.EchoReceived.content:type_name -> intervene.record.v1.Content
+	39, // 51: intervene.record.v1.Head.card:type_name -> intervene.record.v1.Card
+	4,  // 52: intervene.record.v1.Card.contact:type_name -> intervene.record.v1.Contact
+	4,  // 53: intervene.record.v1.Snapshot.contact:type_name -> intervene.record.v1.Contact
+	43, // 54: intervene.record.v1.Snapshot.turn:type_name -> intervene.record.v1.Turn
+	15, // 55: intervene.record.v1.Snapshot.variables:type_name -> intervene.record.v1.Variable
+	44, // 56: intervene.record.v1.Snapshot.sends:type_name -> intervene.record.v1.Send
+	45, // 57: intervene.record.v1.Snapshot.outcomes:type_name -> intervene.record.v1.Outcome
+	41, // 58: intervene.record.v1.Snapshot.ahead:type_name -> intervene.record.v1.AmendedAhead
+	42, // 59: intervene.record.v1.Snapshot.media:type_name -> intervene.record.v1.PendingMedia
+	46, // 60: intervene.record.v1.Change.after:type_name -> intervene.record.v1.Index
+	46, // 61: intervene.record.v1.Change.before:type_name -> intervene.record.v1.Index
+	5,  // 62: intervene.record.v1.Amendments.edit:type_name -> intervene.record.v1.Content
+	53, // 63: intervene.record.v1.Parked.message:type_name -> intervene.record.v1.ParkedMessage
+	54, // 64: intervene.record.v1.Parked.status:type_name -> intervene.record.v1.ParkedStatus
+	55, // 65: intervene.record.v1.Parked.amendment:type_name -> intervene.record.v1.ParkedAmendment
+	56, // 66: intervene.record.v1.Parked.echo:type_name -> intervene.record.v1.ParkedEcho
+	57, // 67: intervene.record.v1.Parked.change:type_name -> intervene.record.v1.ParkedChange
+	58, // 68: intervene.record.v1.Parked.consent:type_name -> intervene.record.v1.ParkedConsent
+	4,  // 69: intervene.record.v1.ParkedMessage.contact:type_name -> intervene.record.v1.Contact
+	5,  // 70: intervene.record.v1.ParkedMessage.content:type_name -> intervene.record.v1.Content
+	13, // 71: intervene.record.v1.ParkedMessage.context:type_name -> intervene.record.v1.Context
+	4,  // 72: intervene.record.v1.ParkedAmendment.contact:type_name -> intervene.record.v1.Contact
+	31, // 73: intervene.record.v1.ParkedAmendment.amended:type_name -> intervene.record.v1.Amended
+	4,  // 74: intervene.record.v1.ParkedEcho.contact:type_name -> intervene.record.v1.Contact
+	5,  // 75: intervene.record.v1.ParkedEcho.content:type_name -> intervene.record.v1.Content
+	4,  // 76: intervene.record.v1.ParkedChange.contact:type_name -> intervene.record.v1.Contact
+	4,  // 77: intervene.record.v1.ParkedChange.changed:type_name -> intervene.record.v1.Contact
+	4,  // 78: intervene.record.v1.ParkedConsent.contact:type_name -> intervene.record.v1.Contact
+	54, // 79: intervene.record.v1.Early.status:type_name -> intervene.record.v1.ParkedStatus
+	9,  // 80: intervene.record.v1.Order.Item.product:type_name -> intervene.record.v1.Product
+	6,  // 81: intervene.record.v1.Menu.Header.media:type_name -> intervene.record.v1.Media
+	69, // 82: intervene.record.v1.Menu.Section.rows:type_name -> intervene.record.v1.Menu.Row
+	72, // 83: intervene.record.v1.Template.Component.parameters:type_name -> intervene.record.v1.Template.Parameter
+	6,  // 84: intervene.record.v1.Template.Parameter.media:type_name -> intervene.record.v1.Media
+	7,  // 85: intervene.record.v1.Template.Parameter.location:type_name -> intervene.record.v1.Location
+	73, // 86: intervene.record.v1.Template.Parameter.currency:type_name -> intervene.record.v1.Template.Currency
+	74, // 87: intervene.record.v1.Template.Parameter.date_time:type_name -> intervene.record.v1.Template.DateTime
+	88, // [88:88] is the sub-list for method output_type
+	88, // [88:88] is the sub-list for method input_type
+	88, // [88:88] is the sub-list for extension type_name
+	88, // [88:88] is the sub-list for extension extendee
+	0,  // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -6715,8 +6827,9 @@ func file_record_proto_init() {
 		(*Event_MediaChanged)(nil),
 		(*Event_Trimmed)(nil),
 		(*Event_Erased)(nil),
+		(*Event_TurnAccepted)(nil),
 	}
-	file_record_proto_msgTypes[51].OneofWrappers = []any{
+	file_record_proto_msgTypes[52].OneofWrappers = []any{
 		(*Parked_Message)(nil),
 		(*Parked_Status)(nil),
 		(*Parked_Amendment)(nil),
@@ -6730,7 +6843,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   74,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
