@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,14 +24,9 @@ type subscriber struct {
 	done     chan error
 }
 
-// subscribe begins with an empty board, or resumes with the cards that it has.
-func (w *world) subscribe(q engine.BoardQuery, has ...engine.Card) *subscriber {
+func (w *world) subscribe(q engine.BoardQuery) *subscriber {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &subscriber{cards: make(map[engine.ConversationID]engine.Card), cancel: cancel, done: make(chan error, 1)}
-	for _, c := range has {
-		s.cards[c.Conversation] = c
-		q.Known[c.Conversation] = c.Version
-	}
 	q.Workspace = acme
 	go func() { s.done <- w.board.WatchBoard(ctx, q, s.take) }()
 	return s
@@ -67,24 +62,73 @@ func (s *subscriber) close(t *testing.T) {
 	}
 }
 
-// board is what the journal says the window holds.
-func (w *world) boardOf(window int) map[engine.ConversationID]engine.Card {
+// boardOf is what the journal says the window of q holds.
+func (w *world) boardOf(q engine.BoardQuery) map[engine.ConversationID]engine.Card {
 	w.t.Helper()
 	cards := make(map[engine.ConversationID]engine.Card)
-	for _, column := range engine.BoardColumns {
-		rows, err := w.journal.BoardPage(acme, column, engine.BoardRow{}, window)
+	columns := q.Columns
+	if columns == nil {
+		columns = engine.BoardColumns[:]
+	}
+	for _, column := range columns {
+		rows, err := w.journal.BoardPage(acme, column, engine.BoardRow{}, 1000)
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		room := q.Window
 		for _, row := range rows {
 			card, err := w.journal.Card(row.Conversation)
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			cards[row.Conversation] = card
+			if room > 0 && admits(q.Filter, &card) {
+				cards[row.Conversation] = card
+				room--
+			}
 		}
 	}
 	return cards
+}
+
+// admits says what a filter means, of the card itself.
+func admits(f engine.BoardFilter, c *engine.Card) bool {
+	switch {
+	case f.Holder != "" && c.Holder != f.Holder, f.Unassigned && c.Holder != "":
+		return false
+	case f.Channel != "" && c.Channel != f.Channel, f.Tag != "" && !slices.Contains(c.Tags, f.Tag):
+		return false
+	}
+	return true
+}
+
+// countersOf is what the journal says the columns of q count.
+func (w *world) countersOf(q engine.BoardQuery) []engine.ColumnCounter {
+	w.t.Helper()
+	if q.Uncounted {
+		return nil
+	}
+	columns := q.Columns
+	if columns == nil {
+		columns = engine.BoardColumns[:]
+	}
+	var counters []engine.ColumnCounter
+	for _, column := range columns {
+		rows, err := w.journal.BoardPage(acme, column, engine.BoardRow{}, 1000)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		c := engine.ColumnCounter{Column: column, Conversations: int64(len(rows))}
+		for _, row := range rows {
+			if row.Index.Unread > 0 {
+				c.Unread++
+			}
+			if column == engine.Requesting && (c.OldestWaiting == 0 || row.Index.WaitingSince < c.OldestWaiting) {
+				c.OldestWaiting = row.Index.WaitingSince
+			}
+		}
+		counters = append(counters, c)
+	}
+	return counters
 }
 
 // faces drops what is no change of a board.
@@ -100,49 +144,105 @@ func faces(cards map[engine.ConversationID]engine.Card) map[engine.ConversationI
 	return shown
 }
 
+// queries ask for a board in every way there is.
+func queries() []engine.BoardQuery {
+	filters := []engine.BoardFilter{
+		{},
+		{Holder: "agent-0"},
+		{Holder: "agent-1", Tag: "vip"},
+		{Holder: "agent-2", Unassigned: true},
+		{Unassigned: true},
+		{Unassigned: true, Tag: "vip"},
+		{Channel: second},
+		{Channel: second, Holder: "agent-0"},
+		{Tag: "vip"},
+		{Tag: "vi"},
+	}
+	var all []engine.BoardQuery
+	for i, filter := range filters {
+		all = append(all,
+			engine.BoardQuery{Filter: filter, Window: 3},
+			engine.BoardQuery{Filter: filter, Window: 100, Columns: []engine.Column{engine.BoardColumns[i%3], engine.BoardColumns[(i+1)%3]}},
+			engine.BoardQuery{Filter: filter, Window: 3, Columns: []engine.Column{engine.Intervened}, Uncounted: true})
+	}
+	return all
+}
+
 func TestBoardStreamsEqualTheJournal(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			run(t, engine.Policy{}, func(t *testing.T, w *world) {
-				const window = 5
 				draw := rand.New(rand.NewPCG(seed, 0))
-				s := w.subscribe(engine.BoardQuery{Window: window})
-				defer func() { s.close(t) }()
+				queries := queries()
+				subscribers := make([]*subscriber, len(queries))
+				for i, q := range queries {
+					subscribers[i] = w.subscribe(q)
+				}
 				for step := range 120 {
 					w.randomStep(draw)
-					if step%15 == 14 {
+					if step%10 == 9 {
 						w.settle()
-						if diff := cmp.Diff(faces(w.boardOf(window)), faces(s.cards)); diff != "" {
-							t.Fatalf("step %d: board (-journal +stream):\n%s", step, diff)
-						}
-						if diff := cmp.Diff(w.board.Counters(acme), s.counters); diff != "" {
-							t.Fatalf("step %d: counters (-board +stream):\n%s", step, diff)
+						for i, s := range subscribers {
+							s.compare(w, fmt.Sprintf("step %d, query %d", step, i), queries[i])
 						}
 					}
-					if step%40 == 39 { // come back with what is known
-						s.close(t)
+					if step%40 == 39 { // come back
+						for _, s := range subscribers {
+							s.close(t)
+						}
+						if n := w.board.Watched(); n != 0 {
+							t.Errorf("workspaces watched by nobody: %d, want none", n)
+						}
 						w.randomStep(draw)
-						has := slices.Collect(maps.Values(s.cards))
-						known := make(map[engine.ConversationID]uint64)
-						s = w.subscribe(engine.BoardQuery{Window: window, Resume: true, Known: known}, has...)
+						for i, q := range queries {
+							subscribers[i] = w.subscribe(q)
+						}
 					}
+				}
+				for _, s := range subscribers {
+					s.close(t)
 				}
 			})
 		})
 	}
 }
 
+// compare holds a subscriber against the journal's rows.
+func (s *subscriber) compare(w *world, when string, q engine.BoardQuery) {
+	w.t.Helper()
+	if diff := cmp.Diff(faces(w.boardOf(q)), faces(s.cards)); diff != "" {
+		w.t.Fatalf("%s: board (-journal +stream):\n%s", when, diff)
+	}
+	if diff := cmp.Diff(w.countersOf(q), s.counters); diff != "" {
+		w.t.Fatalf("%s: counters (-journal +stream):\n%s", when, diff)
+	}
+}
+
+// second is another channel of the same workspace.
+const second engine.ChannelID = "acme-second"
+
+// saysOn delivers a text of customer on a channel.
+func (w *world) saysOn(on engine.ChannelID, customer, text string) {
+	w.t.Helper()
+	w.wamids++
+	w.deliver(engine.Inbound{Workspace: acme, Channel: on, Message: &engine.Receive{
+		Contact:  engine.Contact{Name: customer, WaID: "wa-" + customer},
+		External: fmt.Sprintf("in-%s-%d", customer, w.wamids), SentAt: engine.InstantOf(time.Now()),
+		Content: engine.Content{Kind: engine.ContentText, Text: text},
+	}})
+}
+
 // randomStep does something that may or may not be allowed.
 func (w *world) randomStep(draw *rand.Rand) {
 	w.t.Helper()
-	customer := fmt.Sprintf("customer-%d", draw.IntN(12))
+	customer, on := fmt.Sprintf("customer-%d", draw.IntN(16)), []engine.ChannelID{channel, second}[draw.IntN(2)]
 	texts := []string{"hello", "person", "more"}
-	_, known, err := w.journal.ByIdentity(channel, engine.Identity{Kind: engine.IdentityWaID, Value: "wa-" + customer})
+	id, known, err := w.journal.ByIdentity(on, engine.Identity{Kind: engine.IdentityWaID, Value: "wa-" + customer})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if !known || draw.IntN(3) == 0 {
-		w.says(customer, texts[draw.IntN(len(texts))])
+		w.saysOn(on, customer, texts[draw.IntN(len(texts))])
 		return
 	}
 	by := agent(engine.AgentID(fmt.Sprintf("agent-%d", draw.IntN(3))))
@@ -152,10 +252,11 @@ func (w *world) randomStep(draw *rand.Rand) {
 		text("hi"),
 		engine.Resolve{},
 		engine.MarkRead{},
-		engine.SetTags{Tags: []string{"vip"}},
+		engine.SetTags{Tags: [][]string{{"vip"}, {"late", "vip"}, {"vi"}, nil}[draw.IntN(4)]},
 		engine.Transfer{To: "agent-1"},
 	}
-	if _, err := w.do(customer, by, bodies[draw.IntN(len(bodies))]); err != nil && engine.CodeOf(err) == 0 {
+	_, err = w.router.Do(context.Background(), id, engine.Command{Workspace: acme, By: by, Body: bodies[draw.IntN(len(bodies))]})
+	if err != nil && engine.CodeOf(err) == 0 {
 		w.t.Errorf("refused without a code: %v", err)
 	}
 }

@@ -228,6 +228,9 @@ func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
 		if b.Known, err = c.delivery(b.Send); err != nil {
 			return cmd, err
 		}
+		if b.Known.State == 0 && c.mayBeSent(b.Send) {
+			b.Known.State = engine.Queued
+		}
 		cmd.Body = b
 	case engine.RecordAttempt:
 		var err error
@@ -256,6 +259,16 @@ func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
 		cmd.Body = b
 	}
 	return cmd, nil
+}
+
+// mayBeSent reports that a send which was not attempted here may have been all the
+// same, by the engine whose backup this one was restored from.
+func (c *conversation) mayBeSent(send uint64) bool {
+	if c.router.holds == nil || !c.state.Unattempted(send) {
+		return false
+	}
+	through, held := c.router.holds.HeldThrough(engine.DueSend, c.id)
+	return held && send <= through
 }
 
 func (c *conversation) delivery(send uint64) (engine.Delivery, error) {

@@ -44,6 +44,8 @@ type worker struct {
 	handle  func(ctx context.Context, id engine.ConversationID)
 	metrics *workerMetrics
 	log     *slog.Logger
+	// ends says that whoever handles a conversation calls end itself, maybe later.
+	ends bool
 
 	queue chan engine.ConversationID
 	// next is when the sweep looks again at the latest; sooner is told through
@@ -95,6 +97,9 @@ func (w *worker) halt(ctx context.Context) {
 }
 
 func (w *worker) offer(id engine.ConversationID) {
+	if w.agenda.Held(w.kind, id) {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, ok := w.known[id]; ok {
@@ -117,7 +122,9 @@ func (w *worker) work() {
 		case id := <-w.queue:
 			w.begin(id)
 			w.handle(w.ctx, id)
-			w.end(id)
+			if !w.ends {
+				w.end(id)
+			}
 		}
 	}
 }
@@ -149,6 +156,9 @@ func (w *worker) expect(at engine.Instant) {
 	default: // it is about to look already
 	}
 }
+
+// Look makes the sweep look now: something was released.
+func (w *worker) Look() { w.expect(0) }
 
 func (w *worker) sweep() {
 	for {

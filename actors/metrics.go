@@ -155,6 +155,8 @@ func kindOf(body engine.CommandBody) commandKind {
 		return 16
 	case engine.RecordAttempt:
 		return 17
+	case engine.AcceptTurn:
+		return 18
 	default:
 		return 0
 	}
@@ -164,14 +166,13 @@ func kindOf(body engine.CommandBody) commandKind {
 var commandNames = [...]string{
 	"unknown", "receive", "record_status", "answer_turn", "fail_turn", "send_message", "request_agent", "withdraw_request",
 	"intervene", "take_over", "transfer", "resolve", "mark_read", "add_note", "set_tags", "fire_timer", "attempt_send",
-	"record_attempt",
+	"record_attempt", "accept_turn",
 }
 
 // workerMetrics are those of courier, turns and timers, told apart by kind.
 type workerMetrics struct {
 	overflows *prometheus.CounterVec
 	retries   *prometheus.CounterVec
-	turns     *prometheus.CounterVec
 	due       *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
 	clockSkew prometheus.Gauge
@@ -183,7 +184,6 @@ func newWorkerMetrics(registerer prometheus.Registerer) *workerMetrics {
 			"Offers that found no room in a worker's queue and wait for its next look into the journal.", "kind"),
 		retries: counter("intervene_worker_record_retries_total",
 			"Outcomes that the journal could not take at once.", "kind"),
-		turns: counter("intervene_bot_turns_total", "Turns of bots by how they ended.", "outcome"),
 		due: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "intervene_worker_due", Help: "Conversations whose work was due at the last look, at most one page.",
 		}, []string{"kind"}),
@@ -200,10 +200,43 @@ func newWorkerMetrics(registerer prometheus.Registerer) *workerMetrics {
 	}
 	m.overflows = shared(registerer, m.overflows)
 	m.retries = shared(registerer, m.retries)
-	m.turns = shared(registerer, m.turns)
 	m.due = shared(registerer, m.due)
 	m.oldest = shared(registerer, m.oldest)
 	m.clockSkew = shared(registerer, m.clockSkew)
+	return m
+}
+
+// botMetrics are those of the bots, which the configuration bounds: one for each
+// workspace.
+type botMetrics struct {
+	turns     *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	retries   *prometheus.CounterVec
+	overflows *prometheus.CounterVec
+	running   *prometheus.GaugeVec
+	open      *prometheus.GaugeVec
+}
+
+func newBotMetrics(registerer prometheus.Registerer) *botMetrics {
+	m := &botMetrics{
+		turns: counter("intervene_bot_turns_total", "Turns of bots by how they ended.", "workspace", "outcome"),
+		duration: histogram("intervene_bot_turn_duration_seconds",
+			"Time from asking a bot until what came of it is durable.", "workspace"),
+		retries: counter("intervene_bot_retries_total", "Turns asked again because the bot surely had not begun with them.", "workspace"),
+		overflows: counter("intervene_bot_overflows_total",
+			"Turns that found too many waiting for their bot and wait for the next look into the journal.", "workspace"),
+		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_bot_turns_running", Help: "Turns that a bot is being asked now.",
+		}, []string{"workspace"}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_bot_breaker_open", Help: "1 while a bot failed too often and its turns fail at once or are tried one by one, else 0.",
+		}, []string{"workspace"}),
+	}
+	if registerer != nil {
+		m.turns, m.duration = shared(registerer, m.turns), shared(registerer, m.duration)
+		m.retries, m.overflows = shared(registerer, m.retries), shared(registerer, m.overflows)
+		m.running, m.open = shared(registerer, m.running), shared(registerer, m.open)
+	}
 	return m
 }
 
@@ -215,6 +248,33 @@ func newMediaMetrics(registerer prometheus.Registerer) *mediaMetrics {
 		"Attempts to download the file of a message that came, by what became of the file.", "state")}
 	if registerer != nil {
 		m.downloads = shared(registerer, m.downloads)
+	}
+	return m
+}
+
+// presenceMetrics are those of the leases of agents' sessions.
+type presenceMetrics struct {
+	sessions prometheus.Gauge
+	ended    *prometheus.CounterVec
+}
+
+// How a lease ended: values of a metric's label.
+const (
+	leaseLeft      = "left"
+	leaseExpired   = "expired"
+	leaseDisplaced = "displaced"
+)
+
+func newPresenceMetrics(registerer prometheus.Registerer) *presenceMetrics {
+	m := &presenceMetrics{
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_presence_sessions", Help: "Sessions of agents that hold a lease.",
+		}),
+		ended: counter("intervene_presence_leases_ended_total",
+			"Leases that ended: left by the agent, expired, or displaced because the agent had too many.", "reason"),
+	}
+	if registerer != nil {
+		registerer.MustRegister(m.sessions, m.ended)
 	}
 	return m
 }

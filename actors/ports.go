@@ -68,6 +68,15 @@ type Eraser interface {
 // waiting first: those that follow on after, or the first ones when it is zero.
 type Agenda interface {
 	Due(kind engine.DueKind, after engine.DueItem, until engine.Instant, limit int) ([]engine.DueItem, error)
+	// Held reports that a conversation's work waits for an operator: Due does not list
+	// it. What is not held never will be.
+	Held(kind engine.DueKind, id engine.ConversationID) bool
+}
+
+// Holds say what waits for an operator since a restore: what was queued up to a
+// version, and may have been done after the backup was made.
+type Holds interface {
+	HeldThrough(kind engine.DueKind, id engine.ConversationID) (through uint64, held bool)
 }
 
 // Outbox reads what is to be sent.
@@ -122,8 +131,12 @@ type Sender interface {
 	Send(ctx context.Context, o engine.Outbound) (result engine.AttemptResult, retryAfter time.Duration)
 }
 
-// Bot answers one turn. It may be asked the same turn again after a crash. An
-// error, or an answer that breaks the rules, sends the conversation to a person.
+// Bot answers one turn, or accepts it to answer later. It may be asked the same
+// turn again after a crash. An error, or an answer that breaks the rules, sends the
+// conversation to a person; but a bot that answers CodeUnavailable, because it
+// surely did not begin with the turn or does the same turn only once, is asked
+// again while the context lasts. It must return when that ends, and is asked many
+// turns at once, but no conversation's twice.
 type Bot interface {
 	Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnAnswer, error)
 }

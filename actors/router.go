@@ -42,6 +42,8 @@ const (
 // RouterOptions are what a router works with; Store is required.
 type RouterOptions struct {
 	Store Store
+	// Holds say what waits since a restore; nil: nothing does.
+	Holds Holds
 	// Policies are per workspace; a workspace without one has the zero policy.
 	Policies   map[engine.WorkspaceID]engine.Policy
 	Registerer prometheus.Registerer
@@ -53,6 +55,7 @@ type RouterOptions struct {
 // many goroutines.
 type Router struct {
 	store    Store
+	holds    Holds
 	policies map[engine.WorkspaceID]engine.Policy
 	log      *slog.Logger
 	metrics  *routerMetrics
@@ -100,7 +103,7 @@ func (e *entry) waiting() uint64 { return e.sent - e.handled.Load() }
 func NewRouter(o RouterOptions) *Router {
 	log := logger(o.Log)
 	r := &Router{
-		store: o.Store, policies: o.Policies, log: log,
+		store: o.Store, holds: o.Holds, policies: o.Policies, log: log,
 		system: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
 		stop:   make(chan struct{}),
 	}

@@ -2,7 +2,10 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,90 +14,216 @@ import (
 )
 
 const (
-	// TurnHands is how many turns run at once, which also paces what is asked
-	// again after a start.
-	TurnHands = 64
-	// TurnTimeout is a bot's deadline, counted from each asking.
+	// TurnHands is how many conversations are looked at at once for what their bot
+	// owes. They wait for no bot: a lane does.
+	TurnHands = 16
+	// TurnTimeout is a bot's deadline, counted from each asking, unless its
+	// workspace has another.
 	TurnTimeout = 10 * time.Second
+	// TurnTries is how often a bot is asked that surely did not begin with the turn,
+	// within its deadline; TurnPause is before the second time, and doubles.
+	TurnTries = 4
+	TurnPause = 100 * time.Millisecond
 )
 
-// TurnsOptions are what the turns work with; Log and Registerer are optional.
+// TurnsOptions are what the turns work with; Deadlines, Log and Registerer are
+// optional.
 type TurnsOptions struct {
 	Router *Router
 	Agenda Agenda
 	// Bots are per workspace; each must have one.
-	Bots       map[engine.WorkspaceID]Bot
+	Bots map[engine.WorkspaceID]Bot
+	// Deadlines are per workspace; one without has TurnTimeout.
+	Deadlines  map[engine.WorkspaceID]time.Duration
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 }
 
 // Turns asks bots for the answers that they owe. A turn stays owed in the
 // journal until its answer, or its failure, is durable: after a crash it is
-// asked again under the same ID.
+// asked again under the same ID. Each bot has a lane of its own, so that one
+// that hangs holds up nobody else's.
 type Turns struct {
 	*worker
 	router *Router
-	bots   map[engine.WorkspaceID]Bot
+	lanes  map[engine.WorkspaceID]*lane
 }
 
 // StartTurns starts them; Stop ends them.
 func StartTurns(o TurnsOptions) *Turns {
 	t := &Turns{
 		worker: newWorker(engine.DueTurn, o.Agenda, newWorkerMetrics(o.Registerer), logger(o.Log)),
-		router: o.Router, bots: o.Bots,
+		router: o.Router, lanes: make(map[engine.WorkspaceID]*lane, len(o.Bots)),
 	}
+	metrics := newBotMetrics(o.Registerer)
+	for workspace, bot := range o.Bots {
+		deadline := o.Deadlines[workspace]
+		if deadline == 0 {
+			deadline = TurnTimeout
+		}
+		t.lanes[workspace] = newLane(bot, deadline, metrics, string(workspace))
+	}
+	t.ends = true
 	t.router.bells[engine.DueTurn].Store(&bell{t.worker})
-	t.start(TurnHands, t.run)
+	t.start(TurnHands, t.route)
 	return t
 }
 
 // Stop asks no more and waits for the bots that were asked.
 func (t *Turns) Stop(ctx context.Context) { t.halt(ctx) }
 
-func (t *Turns) run(ctx context.Context, id engine.ConversationID) {
+// route brings a conversation to the lane of its bot. Whatever waits in no lane is
+// still in the journal, and the sweep comes back to it.
+func (t *Turns) route(ctx context.Context, id engine.ConversationID) {
 	request, err := t.router.turn(ctx, id)
 	if err != nil {
-		return // nothing is owed any more, or the sweep comes back to it
+		t.end(id) // nothing is owed any more, or the sweep comes back to it
+		return
 	}
-	command := request.Command(t.ask(ctx, &request))
-	answer := t.router.result(ctx, id, command)
-	if code := engine.CodeOf(answer.err); code == engine.CodeInvalid || code == engine.CodeOptedOut {
-		t.log.Warn("bot gave an answer that cannot be used",
-			slog.String("conversation", id.String()), slog.Any("error", answer.err))
-		command.Body = failure(&request)
-		answer = t.router.result(ctx, id, command)
+	l, ok := t.lanes[request.Workspace]
+	switch {
+	case request.AcceptedUntil != 0:
+		t.lapse(ctx, &request, l)
+		t.end(id)
+	case !ok:
+		t.log.Error("workspace has no bot", slog.String("workspace", string(request.Workspace)))
+		t.router.result(ctx, id, request.Command(failure(&request)))
+		t.end(id)
+	default:
+		switch l.enter(id) {
+		case laneFree:
+			t.group.Go(func() { t.drive(ctx, l, &request) })
+		case laneFull:
+			t.end(id)
+		case laneBusy: // drive comes to it
+		}
 	}
-	t.metrics.turns.WithLabelValues(turnOutcome(command, answer.err)).Inc()
 }
 
-// ask answers what the bot says, or that it failed.
-func (t *Turns) ask(ctx context.Context, r *engine.TurnRequest) engine.CommandBody {
-	bot, ok := t.bots[r.Workspace]
-	if !ok {
-		t.log.Error("workspace has no bot", slog.String("workspace", string(r.Workspace)))
-		return failure(r)
+// drive asks l's bot for request, then for whatever waits in the lane.
+func (t *Turns) drive(ctx context.Context, l *lane, request *engine.TurnRequest) {
+	id := request.ID.Conversation
+	for {
+		if request != nil {
+			t.run(ctx, l, request)
+		}
+		t.end(id)
+		var more bool
+		if id, more = l.leave(t.stop); !more {
+			return
+		}
+		// It is read again: the customer may have written while it waited.
+		request = nil
+		if fresh, err := t.router.turn(ctx, id); err == nil && fresh.AcceptedUntil == 0 {
+			request = &fresh
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, TurnTimeout)
-	defer cancel()
-	a, err := bot.Turn(ctx, *r)
-	if err != nil {
-		t.log.Warn("bot failed", slog.String("conversation", r.ID.Conversation.String()), slog.Any("error", err))
-		return failure(r)
-	}
-	return r.Answer(a)
 }
+
+// run asks for one turn, and records what comes of it.
+func (t *Turns) run(ctx context.Context, l *lane, request *engine.TurnRequest) {
+	id := request.ID.Conversation
+	start := time.Now()
+	body, err := l.ask(ctx, request)
+	if err != nil && !errors.Is(err, errBreakerOpen) { // of that the metric tells
+		t.log.Warn("bot failed", slog.String("workspace", string(request.Workspace)),
+			slog.String("conversation", id.String()), slog.Any("error", err))
+	}
+	if body == nil {
+		l.settle(request, nil)
+		l.observe(outcomeAnswered, time.Since(start))
+		return
+	}
+	command := request.Command(body)
+	answer := t.router.result(ctx, id, command)
+	if code := engine.CodeOf(answer.err); code == engine.CodeInvalid || code == engine.CodeOptedOut {
+		t.log.Warn("bot gave an answer that cannot be used", slog.String("workspace", string(request.Workspace)),
+			slog.String("conversation", id.String()), slog.Any("error", answer.err))
+		command.Body, err = failure(request), answer.err
+		answer = t.router.result(ctx, id, command)
+	}
+	l.settle(request, err)
+	l.observe(turnOutcome(command, answer.err), time.Since(start))
+}
+
+// lapse ends a turn that the bot accepted and did not answer in time.
+func (t *Turns) lapse(ctx context.Context, r *engine.TurnRequest, l *lane) {
+	if r.AcceptedUntil > engine.InstantOf(time.Now()) {
+		return // its row is due later
+	}
+	answer := t.router.result(ctx, r.ID.Conversation, r.Command(failure(r)))
+	outcome := outcomeLapsed
+	if answer.err != nil {
+		outcome = engine.CodeOf(answer.err).String()
+	}
+	if l != nil {
+		l.metrics.turns.WithLabelValues(l.workspace, outcome).Inc()
+	}
+}
+
+// ask answers what the bot says, nil if it has been said, or its failure with the
+// reason. It asks again while the bot surely did not begin with the turn, and the
+// deadline allows.
+func (l *lane) ask(ctx context.Context, r *engine.TurnRequest) (engine.CommandBody, error) {
+	if !l.breaker.TryAcquirePermit() {
+		return failure(r), errBreakerOpen
+	}
+	r.Deadline = engine.InstantOf(time.Now().Add(l.deadline))
+	ctx, cancel := context.WithTimeout(ctx, l.deadline)
+	defer cancel()
+	for try := 1; ; try++ {
+		a, err := l.turn(ctx, *r)
+		switch {
+		case err == nil && a.Given:
+			return nil, nil
+		case err == nil && a.Accepted:
+			return r.Accept(a), nil
+		case err == nil:
+			return r.Answer(a), nil
+		case engine.CodeOf(err) != engine.CodeUnavailable || try == TurnTries:
+			return failure(r), err
+		}
+		l.metrics.retries.WithLabelValues(l.workspace).Inc()
+		select {
+		case <-time.After(rand.N(TurnPause << (try - 1))):
+		case <-ctx.Done():
+			return failure(r), err
+		}
+	}
+}
+
+// turn keeps a bot's panic from being everybody's.
+func (l *lane) turn(ctx context.Context, r engine.TurnRequest) (a engine.TurnAnswer, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("bot panicked: %s", panicKind(cause))
+		}
+	}()
+	return l.bot.Turn(ctx, r)
+}
+
+var errBreakerOpen = errors.New("the bot failed too often just now and is not asked")
 
 func failure(r *engine.TurnRequest) engine.CommandBody {
 	return engine.FailTurn{From: r.ID.Version, Through: r.Through}
 }
+
+const (
+	outcomeAnswered = "answered"
+	// outcomeLapsed names a turn that was accepted and not answered.
+	outcomeLapsed = "lapsed"
+)
 
 // turnOutcome names how a turn ended, for its metric.
 func turnOutcome(command engine.Command, err error) string {
 	if err != nil {
 		return engine.CodeOf(err).String()
 	}
-	if _, failed := command.Body.(engine.FailTurn); failed {
+	switch command.Body.(type) {
+	case engine.FailTurn:
 		return "failed"
+	case engine.AcceptTurn:
+		return "accepted"
 	}
-	return "answered"
+	return outcomeAnswered
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/intervenehq/intervene/engine"
 )
 
@@ -14,52 +12,88 @@ const (
 	// CoalesceInterval is the least time between two updates of one
 	// subscriber: the first after a quiet time goes at once.
 	CoalesceInterval = 50 * time.Millisecond
+	// LookShare is how many times as long as a look at the board took its watch
+	// rests after it: a rare tag is looked for in a whole column, and may not take
+	// more than one part in so many of a CPU.
+	LookShare = 20
+	// MaxRest bounds that.
+	MaxRest = time.Second
 	// MaxWindow bounds the cards of one column that a subscriber follows.
 	MaxWindow = 200
 )
 
-// WatchBoard calls yield with the board as it stands, or with what differs
-// from what the subscriber knows, then with what changed, until ctx ends or
-// yield fails. A subscriber that is slow in yield gets fewer, newer updates:
+// WatchBoard calls yield with the board as it stands, then with what changed,
+// until ctx ends or yield fails. A subscriber that is slow in yield gets fewer, newer updates:
 // nothing is queued for it.
 func (b *Board) WatchBoard(ctx context.Context, q engine.BoardQuery, yield func(engine.BoardUpdate) error) error {
 	w := newWatch(b, q)
-	for {
-		moved, update, err := w.next()
+	b.join(w)
+	defer b.leave(w)
+	for first := true; ; first = false {
+		update, err := w.next()
 		if err != nil {
 			return err
 		}
-		if !update.Empty() {
+		told := first || !update.Empty()
+		if told {
 			if err := yield(update); err != nil {
 				return err
 			}
-			if err := pause(ctx, CoalesceInterval); err != nil {
-				return ctx.Err()
-			}
+		}
+		if rest := restAfter(w.view.took, told); rest > 0 && pause(ctx, rest) != nil {
+			return ctx.Err()
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-moved:
+		case <-w.bell:
 		}
 	}
 }
 
+// restAfter is how long a watch waits after a look before it may look again.
+func restAfter(took time.Duration, told bool) time.Duration {
+	rest := min(LookShare*took, MaxRest)
+	if told {
+		rest = max(rest, CoalesceInterval)
+	}
+	return rest
+}
+
 // watch is what one subscriber has been told.
 type watch struct {
-	board    *Board
-	query    engine.BoardQuery
+	board *Board
+	query engine.BoardQuery
+	// bell has something in it when the board may differ from the last look.
+	bell chan struct{}
+
+	view     view
 	built    uint64
 	started  bool
-	shown    map[engine.ConversationID]shown
+	shown    map[engine.ConversationID]*shown
 	counters []engine.ColumnCounter
 }
 
-// shown is a card that the subscriber has. Of one that it knew before it came,
-// only the version is known here.
+// shown is a card that the subscriber has.
 type shown struct {
-	version uint64
-	card    *engine.Card
+	card engine.Card
+	look uint64 // the last that found it in the window
+}
+
+// view is the window of a subscriber at one point of the log. A watch has one,
+// and takes it again and again.
+type view struct {
+	look     uint64 // counts them
+	built    uint64
+	rows     []standing
+	counters []engine.ColumnCounter
+	took     time.Duration
+}
+
+// standing is one conversation of a window.
+type standing struct {
+	conversation engine.ConversationID
+	version      uint64
 }
 
 func newWatch(b *Board, q engine.BoardQuery) *watch {
@@ -67,88 +101,87 @@ func newWatch(b *Board, q engine.BoardQuery) *watch {
 		q.Columns = engine.BoardColumns[:]
 	}
 	q.Window = min(max(q.Window, 1), MaxWindow)
-	w := &watch{board: b, query: q, shown: make(map[engine.ConversationID]shown)}
-	if q.Resume {
-		for id, version := range q.Known {
-			w.shown[id] = shown{version: version}
-		}
+	return &watch{board: b, query: q, bell: make(chan struct{}, 1), shown: make(map[engine.ConversationID]*shown)}
+}
+
+func (w *watch) shows(column engine.Column) bool { return slices.Contains(w.query.Columns, column) }
+
+// concerns reports whether a conversation that stands so may be in the window.
+func (w *watch) concerns(i *engine.Index) bool {
+	return w.shows(i.Column) && w.query.Filter.Admits(i)
+}
+
+// wake may be called from any goroutine.
+func (w *watch) wake() {
+	select {
+	case w.bell <- struct{}{}:
+	default: // it rings already
 	}
-	return w
 }
 
-// view is the window of a subscriber at one point of the log.
-type view struct {
-	moved    <-chan struct{}
-	built    uint64
-	versions map[engine.ConversationID]uint64
-	order    []engine.ConversationID
-	counters []engine.ColumnCounter
-}
-
-// next answers what changed since the update before, and what to wait for.
-func (w *watch) next() (<-chan struct{}, engine.BoardUpdate, error) {
-	v := w.board.view(&w.query)
+// next answers what changed since the update before.
+func (w *watch) next() (engine.BoardUpdate, error) {
+	w.board.look(w)
+	v := &w.view
 	var update engine.BoardUpdate
-	if rebuilt := w.started && v.built != w.built; rebuilt || !w.started {
-		update.Snapshot = rebuilt || !w.query.Resume
+	if !w.started || v.built != w.built {
+		update.Snapshot = true
 		w.counters = nil
-	}
-	if update.Snapshot {
 		clear(w.shown)
 	}
 	w.started, w.built = true, v.built
-	for _, id := range v.order {
-		card, changed, err := w.upsert(id, v.versions[id])
+	for _, s := range v.rows {
+		card, changed, err := w.upsert(s)
 		if err != nil {
-			return nil, update, err
+			return update, err
 		}
 		if changed {
 			update.Upserts = append(update.Upserts, card)
 		}
 	}
-	if err := w.remove(&v, &update); err != nil {
-		return nil, update, err
+	if err := w.remove(&update); err != nil {
+		return update, err
 	}
 	if !slices.Equal(v.counters, w.counters) {
-		w.counters, update.Counters = v.counters, v.counters
+		w.counters = slices.Clone(v.counters)
+		update.Counters = w.counters
 	}
-	return v.moved, update, nil
+	return update, nil
 }
 
 // upsert answers the card to tell, if it is news. The card is read after the
 // view was taken and may be ahead of it: what has left the columns meanwhile
 // is told by the next view.
-func (w *watch) upsert(id engine.ConversationID, version uint64) (engine.Card, bool, error) {
-	before, known := w.shown[id]
-	if known && before.card != nil && version <= before.version {
-		return engine.Card{}, false, nil
+func (w *watch) upsert(s standing) (engine.Card, bool, error) {
+	before, known := w.shown[s.conversation]
+	if known {
+		before.look = w.view.look
+		if s.version <= before.card.Version {
+			return engine.Card{}, false, nil
+		}
 	}
-	card, err := w.board.source.Card(id)
+	card, err := w.board.source.Card(s.conversation)
 	if err != nil {
 		return engine.Card{}, false, err
 	}
-	if known && card.Version == before.version && before.card == nil {
-		w.shown[id] = shown{card.Version, &card}
-		return engine.Card{}, false, nil // a resumed subscriber has just this one
-	}
-	if !slices.Contains(w.query.Columns, card.Column) {
+	if !w.shows(card.Column) {
 		return engine.Card{}, false, nil
 	}
-	w.shown[id] = shown{card.Version, &card}
-	return card, before.card == nil || !before.card.SameFace(&card), nil
+	w.shown[s.conversation] = &shown{card, w.view.look}
+	return card, !known || !before.card.SameFace(&card), nil
 }
 
-func (w *watch) remove(v *view, update *engine.BoardUpdate) error {
+// remove tells what is not in the window any more.
+func (w *watch) remove(update *engine.BoardUpdate) error {
 	for id, before := range w.shown {
-		if _, in := v.versions[id]; in {
+		if before.look == w.view.look {
 			continue
 		}
 		delete(w.shown, id)
-		version := before.version
+		version := before.card.Version
 		card, err := w.board.source.Card(id)
 		switch {
-		case engine.CodeOf(err) == engine.CodeNotFound || (err == nil && card.Workspace != w.query.Workspace):
-			// The subscriber claims to know what is not its own, or not there.
+		case engine.CodeOf(err) == engine.CodeNotFound: // no later version is known of it
 		case err != nil:
 			return err
 		default:
@@ -159,52 +192,27 @@ func (w *watch) remove(v *view, update *engine.BoardUpdate) error {
 	return nil
 }
 
-// view takes q's window as the log stands.
-func (b *Board) view(q *engine.BoardQuery) view {
+// look takes w's view as the log stands, and with it what w was woken for.
+func (b *Board) look(w *watch) {
+	b.looks.Add(1)
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	v := view{moved: b.moved, built: b.built, versions: make(map[engine.ConversationID]uint64)}
-	w := b.workspaces[q.Workspace]
+	select {
+	case <-w.bell:
+	default:
+	}
+	began := time.Now()
+	v, q := &w.view, &w.query
+	v.look++
+	v.built, v.rows, v.counters = b.built, v.rows[:0], v.counters[:0]
+	board := b.workspaces[q.Workspace]
 	for _, column := range q.Columns {
-		counter := engine.ColumnCounter{Column: column}
-		if w != nil && w.columns[column] != nil {
-			counter = w.count(column)
-			w.look(column, q, &v)
+		if !q.Uncounted {
+			v.counters = append(v.counters, board.count(column))
 		}
-		v.counters = append(v.counters, counter)
+		board.window(column, &q.Filter, q.Window, func(r *row) {
+			v.rows = append(v.rows, standing{r.Conversation, r.version})
+		})
 	}
-	return v
-}
-
-// look adds one column's window to v.
-func (w *workspaceBoard) look(column engine.Column, q *engine.BoardQuery, v *view) {
-	room := q.Window
-	w.columns[column].Scan(func(r engine.BoardRow) bool {
-		if q.Filter.Admits(&r.Index) {
-			room--
-			v.order = append(v.order, r.Conversation)
-			v.versions[r.Conversation] = w.rows[r.Conversation].version
-		}
-		return room > 0
-	})
-}
-
-// boardCollector reports how many conversations stand where.
-type boardCollector struct{ board *Board }
-
-var boardConversations = prometheus.NewDesc("intervene_board_conversations",
-	"Conversations on each column, of all workspaces.", []string{"column"}, nil)
-
-func (c boardCollector) Describe(out chan<- *prometheus.Desc) { out <- boardConversations }
-
-func (c boardCollector) Collect(out chan<- prometheus.Metric) {
-	c.board.mu.RLock()
-	defer c.board.mu.RUnlock()
-	for _, column := range engine.BoardColumns {
-		n := 0
-		for _, w := range c.board.workspaces {
-			n += w.columns[column].Len()
-		}
-		out <- prometheus.MustNewConstMetric(boardConversations, prometheus.GaugeValue, float64(n), column.String())
-	}
+	v.took = time.Since(began)
 }

@@ -70,7 +70,7 @@ func (w *world) start() {
 		w.t.Fatalf("open journal: %v", err)
 	}
 	w.router = actors.NewRouter(actors.RouterOptions{
-		Store: w.journal, Policies: map[engine.WorkspaceID]engine.Policy{acme: w.policy}, Log: log,
+		Store: w.journal, Holds: w.journal, Policies: map[engine.WorkspaceID]engine.Policy{acme: w.policy}, Log: log,
 	})
 	if w.board, err = actors.StartBoard(w.journal, nil, log); err != nil {
 		w.t.Fatalf("build board: %v", err)
