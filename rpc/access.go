@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -31,7 +32,10 @@ var access = map[string]roles{
 	intervenev1connect.LiveChatServiceListAgentsProcedure:        people,
 	intervenev1connect.LiveChatServiceListTemplatesProcedure:     people,
 	intervenev1connect.LiveChatServiceListDeadLettersProcedure:   supervisors,
+	intervenev1connect.LiveChatServiceFindConversationsProcedure: people,
+	intervenev1connect.LiveChatServiceGetOverviewProcedure:       supervisors,
 	mediaDownload: people,
+	sessionShow:   people,
 
 	intervenev1connect.LiveChatServiceSendMessageProcedure: withBots,
 	intervenev1connect.LiveChatServiceSendTypingProcedure:  withBots,
@@ -49,6 +53,9 @@ var access = map[string]roles{
 	intervenev1connect.LiveChatServiceSetTagsProcedure:           people,
 	intervenev1connect.LiveChatServiceEraseContactProcedure:      admins,
 
+	intervenev1connect.BotGatewayServiceSubmitProcedure: rolesOf(RoleBot),
+
+	intervenev1connect.LiveChatServiceUpdatePresenceProcedure:    people,
 	intervenev1connect.LiveChatServiceWatchBoardProcedure:        people,
 	intervenev1connect.LiveChatServiceWatchConversationProcedure: people,
 
@@ -62,6 +69,9 @@ var access = map[string]roles{
 type caller struct {
 	Principal
 	token TokenHash
+	// until is when the session is over that the call came with; zero: it came with
+	// the token itself.
+	until time.Time
 }
 
 type callerKey struct{}
@@ -73,7 +83,7 @@ func callerOf(ctx context.Context) caller { return ctx.Value(callerKey{}).(calle
 // authorize is the one gate before every procedure, unary or streaming. It runs
 // before anything of the request's body is read.
 func (s *Server) authorize(ctx context.Context, spec connect.Spec, _ connect.Peer, header http.Header) (context.Context, error) {
-	who, err := s.admit(s.options.Tokens.table(), spec.Procedure, header)
+	who, err := s.admit(ctx, s.options.Tokens.table(), spec.Procedure, header)
 	if err != nil {
 		s.metrics.answered(ctx, spec.Procedure, err)
 		return nil, err
@@ -81,17 +91,31 @@ func (s *Server) authorize(ctx context.Context, spec connect.Spec, _ connect.Pee
 	return context.WithValue(ctx, callerKey{}, who), nil
 }
 
-func (s *Server) admit(table *tokenTable, procedure string, header http.Header) (caller, error) {
+func (s *Server) admit(ctx context.Context, table *tokenTable, procedure string, header http.Header) (caller, error) {
 	allowed := s.access[procedure]
 	if allowed == everybody {
 		return caller{}, nil
 	}
-	token, ok := bearer(header)
+	hash, until, ok := s.credential(ctx, header)
 	if !ok {
 		return caller{}, unauthenticated()
 	}
-	hash := HashToken(token)
-	return table.admit(hash, allowed)
+	who, err := table.admit(hash, allowed)
+	who.until = until
+	return who, err
+}
+
+// credential is the token that a call came with, or that its session is of. Whoever
+// sends an Authorization header is not asked for a cookie.
+func (s *Server) credential(ctx context.Context, header http.Header) (hash TokenHash, until time.Time, ok bool) {
+	if _, ok := header["Authorization"]; ok {
+		token, ok := bearer(header)
+		return HashToken(token), time.Time{}, ok
+	}
+	if c, ok := callOf(ctx); ok && c.session != "" {
+		return s.sessions.open(c.session, time.Now())
+	}
+	return TokenHash{}, time.Time{}, false
 }
 
 // admit finds who hash stands for, and whether that is one of allowed.
@@ -103,7 +127,7 @@ func (t *tokenTable) admit(hash TokenHash, allowed roles) (caller, error) {
 	case !allowed.has(p.Role):
 		return caller{}, roleForbidden()
 	}
-	return caller{p, hash}, nil
+	return caller{Principal: p, token: hash}, nil
 }
 
 // bearer is the token of an Authorization header (RFC 6750).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"testing"
 
@@ -13,18 +14,23 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
+	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
 
 // procedures are those of the schema, not those of the access table.
 func procedures() map[string]protoreflect.MethodDescriptor {
 	found := make(map[string]protoreflect.MethodDescriptor)
-	services := intervenev1.File_intervene_v1_livechat_proto.Services()
-	for i := range services.Len() {
-		for j := range services.Get(i).Methods().Len() {
-			method := services.Get(i).Methods().Get(j)
-			found["/"+string(services.Get(i).FullName())+"/"+string(method.Name())] = method
+	for _, services := range []protoreflect.ServiceDescriptors{
+		intervenev1.File_intervene_v1_livechat_proto.Services(), intervenev1.File_intervene_v1_bot_proto.Services(),
+	} {
+		for i := range services.Len() {
+			for j := range services.Get(i).Methods().Len() {
+				method := services.Get(i).Methods().Get(j)
+				found["/"+string(services.Get(i).FullName())+"/"+string(method.Name())] = method
+			}
 		}
 	}
+	delete(found, intervenev1connect.BotServiceTurnProcedure) // bots serve it
 	return found
 }
 
@@ -86,10 +92,10 @@ func callWith(t *testing.T, client *http.Client, procedure string, method protor
 // is let in fails at most over its content.
 func TestAccess(t *testing.T) {
 	const (
-		service = "/intervene.v1.LiveChatService/"
+		gateway = "Submit" // bots alone
 		bots    = "SendMessage SendTyping RequestAgent WithdrawRequest"
-		agents  = "TakeOver ListDeadLetters EraseContact" // are not theirs
-		admins  = "EraseContact"                          // is theirs alone
+		agents  = "TakeOver ListDeadLetters EraseContact GetOverview" // are not theirs
+		admins  = "EraseContact"                                      // is theirs alone
 	)
 	e := newEdge(t)
 	callers := []struct {
@@ -106,14 +112,14 @@ func TestAccess(t *testing.T) {
 	for _, caller := range callers {
 		client := e.as(caller.token)
 		for procedure, method := range procedures() {
-			name := strings.TrimPrefix(procedure, service)
+			name := path.Base(procedure)
 			t.Run(caller.name+"/"+name, func(t *testing.T) {
 				err := callWith(t, client, procedure, method, &emptypb.Empty{})
-				isBots := strings.Contains(bots, name)
+				isBots := strings.Contains(bots, name) || name == gateway
 				switch {
 				case caller.role == 0:
 					wantRefusal(t, err, connect.CodeUnauthenticated, "UNAUTHENTICATED")
-				case caller.role == RoleBot && !isBots, caller.role == RoleAgent && strings.Contains(agents, name),
+				case caller.role == RoleBot && !isBots, caller.role != RoleBot && name == gateway, caller.role == RoleAgent && strings.Contains(agents, name),
 					caller.role == RoleSupervisor && name == admins:
 					wantRefusal(t, err, connect.CodePermissionDenied, "FORBIDDEN")
 				default:
@@ -159,7 +165,7 @@ func TestProcedureWithoutRowIsRefused(t *testing.T) {
 	t.Cleanup(func() { access[procedure] = row })
 
 	e := newEdge(t)
-	_, err := e.server.admit(e.tokens.table(), procedure, http.Header{"Authorization": {"Bearer " + adaToken}})
+	_, err := e.server.admit(t.Context(), e.tokens.table(), procedure, http.Header{"Authorization": {"Bearer " + adaToken}})
 	wantRefusal(t, err, connect.CodePermissionDenied, "FORBIDDEN")
 }
 

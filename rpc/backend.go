@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/intervenehq/intervene/engine"
 )
@@ -42,16 +43,32 @@ type Conversations interface {
 type Boards interface {
 	// Counters are those of the columns on the board.
 	Counters(engine.WorkspaceID) []engine.ColumnCounter
-	// WatchBoard tells of every change. The first update comes at once: the
-	// difference to query.Known when query.Resume is set, else a snapshot. A
-	// later snapshot says that the board was rebuilt and replaces everything.
+	// WatchBoard tells of every change. The first update comes at once and is a
+	// snapshot, with counters unless query.Uncounted is set. A later snapshot says
+	// that the board was rebuilt and replaces everything.
 	WatchBoard(ctx context.Context, query engine.BoardQuery, update func(engine.BoardUpdate) error) error
 	// WatchConversation tells of every event after version after, in order and
 	// without a gap, but for those that are gone because their time of retention
-	// is over: then it begins with the oldest that is there. It does so with a card that may be older or newer than they are. The
-	// first call comes at once, with no events if there are none yet.
+	// is over: then it begins with the oldest that is there. It does so with a card
+	// that may be older or newer than they are. The first call comes at once, with
+	// no events if there are none yet.
 	WatchConversation(ctx context.Context, ws engine.WorkspaceID, id engine.ConversationID, after uint64,
 		update func(engine.Card, []engine.Event) error) error
+}
+
+// Presences knows who is there. It forgets everything when the process ends.
+// Its watches are as those of [Boards].
+type Presences interface {
+	// Renew takes or renews a lease and tells how long it lasts. It takes another
+	// session's place when the agent has too many.
+	Renew(engine.Presence) time.Duration
+	// Leave gives a session's lease up.
+	Leave(ws engine.WorkspaceID, agent engine.AgentID, session string)
+	// WatchPresence tells who is online, complete at first, then who changed.
+	WatchPresence(ctx context.Context, ws engine.WorkspaceID, update func(engine.PresenceUpdate) error) error
+	// WatchViewers tells who has a conversation open, all of them whenever that
+	// changes, in the order of their IDs; at first only if there are any.
+	WatchViewers(ctx context.Context, ws engine.WorkspaceID, id engine.ConversationID, update func([]engine.Viewer) error) error
 }
 
 // Starter writes first.

@@ -3,7 +3,6 @@ package rpc
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +23,7 @@ type memory struct {
 	changed       chan struct{} // closed and replaced by every change
 	rebuilt       int           // how often the board was rebuilt
 	watches       int           // that have not returned
+	overview      engine.Overview
 	made          byte
 }
 
@@ -34,6 +34,8 @@ var (
 	_ Starter       = (*memory)(nil)
 	_ References    = (*memory)(nil)
 	_ DeadLetters   = (*memory)(nil)
+	_ Identities    = (*memory)(nil)
+	_ Overviews     = (*memory)(nil)
 )
 
 func newMemory() *memory {
@@ -159,6 +161,25 @@ func (m *memory) ByExternal(channel engine.ChannelID, external string) (engine.M
 		}
 	}
 	return engine.MessageID{}, false, nil
+}
+
+// ByIdentity knows those who wrote.
+func (m *memory) ByIdentity(channel engine.ChannelID, identity engine.Identity) (engine.ConversationID, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, c := range m.conversations {
+		if c.Channel == channel && !c.Erased && slices.Contains(c.Contact.Identities(), identity) {
+			return id, true, nil
+		}
+	}
+	return engine.ConversationID{}, false, nil
+}
+
+// Overview is what a test says.
+func (m *memory) Overview(engine.WorkspaceID, engine.Instant) engine.Overview {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.overview
 }
 
 func (m *memory) DeadLetters(ws engine.WorkspaceID, after engine.DeadLetter, limit int) ([]engine.DeadLetter, error) {
@@ -334,7 +355,8 @@ func (m *memory) view(q *engine.BoardQuery) map[engine.ConversationID]engine.Car
 func (m *memory) WatchBoard(ctx context.Context, q engine.BoardQuery, update func(engine.BoardUpdate) error) error {
 	m.mu.Lock()
 	m.watches++
-	known, snapshot, rebuilt := maps.Clone(q.Known), !q.Resume, m.rebuilt
+	var known map[engine.ConversationID]uint64
+	snapshot, rebuilt := true, m.rebuilt
 	m.mu.Unlock()
 	defer m.watchEnded()
 	for {

@@ -120,8 +120,8 @@ func wholeEdge(b *testing.B, callers int) (intervenev1connect.LiveChatServiceCli
 		b.Fatalf("make tokens: %v", err)
 	}
 	server, err := rpc.New(rpc.Options{
-		Commands: router, Conversations: j, Boards: board, Tokens: tokens, JournalID: j.ID(), Ready: router.Ready,
-		Starter: empty{}, References: empty{}, DeadLetters: empty{}, Templates: empty{}, Receipts: empty{}, Media: empty{},
+		Commands: router, Conversations: j, Boards: board, Presences: empty{}, Tokens: tokens, JournalID: j.ID(), Ready: router.Ready,
+		Starter: empty{}, References: empty{}, Identities: empty{}, Overviews: empty{}, DeadLetters: empty{}, Templates: empty{}, Receipts: empty{}, Media: empty{},
 	})
 	if err != nil {
 		b.Fatalf("make edge: %v", err)

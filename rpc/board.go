@@ -2,8 +2,11 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -12,12 +15,13 @@ import (
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 )
 
-// maxFrameCards bounds one frame of a board.
-const maxFrameCards = 100
-
 // WatchBoard implements the service.
 func (s service) WatchBoard(ctx context.Context, r *intervenev1.WatchBoardRequest, out *connect.ServerStream[intervenev1.WatchBoardResponse]) error {
-	query, err := boardQuery(callerOf(ctx).Principal, r)
+	key, err := boardKey(callerOf(ctx).Principal, r)
+	if err != nil {
+		return err
+	}
+	known, err := knownCards(r)
 	if err != nil {
 		return err
 	}
@@ -26,13 +30,21 @@ func (s service) WatchBoard(ctx context.Context, r *intervenev1.WatchBoardReques
 		return err
 	}
 	defer st.close()
-	b := &boardStream{stream: st, query: query, token: s.cursors.resumeToken(&query)}
-	watch := func(ctx context.Context, update func(engine.BoardUpdate) error) error {
-		return s.options.Boards.WatchBoard(ctx, b.query, update)
+	b := &boardStream{
+		stream: st, known: known, token: r.GetResumeToken(),
+		binary: !strings.Contains(out.Conn().RequestHeader().Get("Content-Type"), "json"),
 	}
-	return follow(ctx, st, watch, frames[intervenev1.WatchBoardResponse, engine.BoardUpdate]{
-		begin:     func() error { return b.begin(r) },
-		update:    b.update,
+	b.shared.view = s.views.join(key, st.bell)
+	defer s.views.leave(b.shared.view, st.bell)
+	if r.GetIncludeMine() {
+		b.mine.view = s.views.join(mineKey(st.who.Principal), st.bell)
+		defer s.views.leave(b.mine.view, st.bell)
+	}
+	if r.GetPresence() {
+		b.agents.view = s.views.joinAgents(st.who.Workspace, st.bell)
+		defer s.views.leaveAgents(b.agents.view, st.bell)
+	}
+	return st.serve(ctx, b.pull, frames[intervenev1.WatchBoardResponse]{
 		heartbeat: &intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_Heartbeat{Heartbeat: &intervenev1.Heartbeat{}}},
 		goAway: func(g *intervenev1.GoAway) *intervenev1.WatchBoardResponse {
 			return &intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_GoAway{GoAway: g}}
@@ -40,158 +52,253 @@ func (s service) WatchBoard(ctx context.Context, r *intervenev1.WatchBoardReques
 	})
 }
 
-// boardQuery is what r asks for on behalf of p, not yet resuming.
-func boardQuery(p Principal, r *intervenev1.WatchBoardRequest) (engine.BoardQuery, error) {
-	q := engine.BoardQuery{
-		Workspace: p.Workspace,
-		Columns:   engine.BoardColumns[:],
-		Filter: engine.BoardFilter{
-			Unassigned: r.GetFilter().GetUnassigned(),
-			Channel:    engine.ChannelID(r.GetFilter().GetChannelId()),
-			Tag:        r.GetFilter().GetTag(),
-		},
-		Window: pageSize(r.GetWindow()),
-		Known:  make(map[engine.ConversationID]uint64, len(r.GetKnown())),
-	}
-	if r.GetFilter().GetMine() {
-		q.Filter.Holder = p.ID
-	}
+// boardKey is what r asks for on behalf of p.
+func boardKey(p Principal, r *intervenev1.WatchBoardRequest) (viewKey, error) {
+	key := viewKey{workspace: p.Workspace, columns: engine.BoardColumns, filter: boardFilter(p, r.GetFilter()), window: pageSize(r.GetWindow())}
 	if len(r.GetColumns()) > 0 {
-		q.Columns = nil
-		for _, c := range r.GetColumns() {
-			q.Columns = append(q.Columns, engine.Column(c))
+		clear(key.columns[:])
+		for i, c := range slices.Sorted(slices.Values(r.GetColumns())) { // one set of columns is one board
+			key.columns[i] = engine.Column(c)
 		}
-		slices.Sort(q.Columns) // one set of columns is one board
 	}
+	return key, nil
+}
+
+func boardFilter(p Principal, f *intervenev1.Filter) engine.BoardFilter {
+	filter := engine.BoardFilter{
+		Unassigned: f.GetUnassigned(), Channel: engine.ChannelID(f.GetChannelId()), Tag: f.GetTag(),
+	}
+	if f.GetMine() {
+		filter.Holder = p.ID
+	}
+	return filter
+}
+
+// mineKey is what p holds, shown beside a board.
+func mineKey(p Principal) viewKey {
+	key := viewKey{workspace: p.Workspace, filter: engine.BoardFilter{Holder: p.ID}, window: maxPageSize, beside: true}
+	key.columns[0] = engine.Intervened
+	return key
+}
+
+func knownCards(r *intervenev1.WatchBoardRequest) (map[engine.ConversationID]uint64, error) {
+	cards := make(map[engine.ConversationID]uint64, len(r.GetKnown()))
 	for i, known := range r.GetKnown() {
 		id, err := engine.ParseConversationID(known.GetConversationId())
 		if err != nil {
-			return q, invalid(fmt.Sprintf("known[%d].conversation_id", i), "must be the id of a conversation")
+			return nil, invalid(fmt.Sprintf("known[%d].conversation_id", i), "must be the id of a conversation")
 		}
-		q.Known[id] = known.GetVersion()
+		cards[id] = known.GetVersion()
 	}
-	return q, nil
+	return cards, nil
 }
 
 // boardStream is a stream of one board.
 type boardStream struct {
 	*stream[intervenev1.WatchBoardResponse]
-	query engine.BoardQuery
+	binary bool
+	// token and known are what the caller came with, until it was told of a board.
 	token []byte
-	// told: the caller has a board to which deltas apply.
-	told bool
+	known map[engine.ConversationID]uint64
+
+	told         bool
+	shared, mine place
+	agents       agentsPlace
 }
 
-// begin greets the caller and decides whether it may resume.
-func (b *boardStream) begin(r *intervenev1.WatchBoardRequest) error {
-	err := b.send(&intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_Hello{Hello: &intervenev1.Hello{
-		ServerId:          b.server.id,
-		HeartbeatInterval: durationpb.New(heartbeatInterval),
-	}}})
-	switch {
-	case err != nil || len(r.GetResumeToken()) == 0:
-		b.query.Known = nil
+// place is how far a stream has come in a view; the zero one is of no view.
+type place struct {
+	view *view
+	at   uint64
+}
+
+// pull sends everything that is new.
+func (b *boardStream) pull() error {
+	if err := b.greet(); err != nil {
 		return err
-	case b.server.cursors.resumes(r.GetResumeToken(), &b.query):
-		b.query.Resume = true
+	}
+	ready, err := b.begun()
+	if err != nil || !ready {
+		return err
+	}
+	if !b.told {
+		if err := b.first(); err != nil {
+			return err
+		}
+		b.told, b.known, b.token = true, nil, nil
+	}
+	if err := b.changes(); err != nil {
+		return err
+	}
+	return b.tellAgents()
+}
+
+func (b *boardStream) greet() error {
+	if b.sent > 0 {
 		return nil
 	}
-	b.query.Known = nil
+	return b.send(&intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_Hello{Hello: &intervenev1.Hello{
+		ServerId:          b.server.id,
+		HeartbeatInterval: durationpb.New(heartbeatInterval),
+		AgentId:           string(b.who.ID),
+		JournalId:         b.server.cursors.name(),
+	}}})
+}
+
+// begun reports whether all views have something to show.
+func (b *boardStream) begun() (bool, error) {
+	ready := true
+	for _, p := range []*place{&b.shared, &b.mine} {
+		if p.view == nil {
+			continue
+		}
+		begun, err := p.view.begun()
+		if err != nil {
+			return false, err
+		}
+		ready = ready && begun
+	}
+	return ready, nil
+}
+
+// first tells the caller of a board to which changes apply: the difference to
+// what it knows, if that is of this board, else all of it.
+func (b *boardStream) first() error {
+	switch {
+	case len(b.token) == 0:
+		return b.snapshot()
+	case b.server.cursors.resumes(b.token, b.shared.view.token):
+		return b.resume()
+	}
 	return b.reset(intervenev1.ResetReason_RESET_REASON_TOKEN_UNKNOWN)
 }
 
+// reset makes the caller forget, and tells everything.
 func (b *boardStream) reset(reason intervenev1.ResetReason) error {
 	b.server.metrics.resets.WithLabelValues(reason.String()).Inc()
-	return b.send(&intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_Reset_{Reset_: &intervenev1.Reset{Reason: reason}}})
+	err := b.send(&intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_Reset_{Reset_: &intervenev1.Reset{Reason: reason}}})
+	if err != nil {
+		return err
+	}
+	return b.snapshot()
 }
 
-func (b *boardStream) update(u engine.BoardUpdate) error {
-	first := !b.told
-	b.told = true
-	for i := range u.Upserts {
-		if u.Upserts[i].Workspace != b.query.Workspace {
-			return fmt.Errorf("board update holds conversation %v of another workspace", u.Upserts[i].Conversation)
+// snapshot tells what is the caller's own first: the shared board's last chunk
+// says that everything was told.
+func (b *boardStream) snapshot() error {
+	if b.mine.view != nil {
+		cards, _, at := b.mine.view.window()
+		for chunk := range slices.Chunk(cards, maxChunkCards) {
+			if err := b.sendFrame(snapshotFrame(chunk)); err != nil {
+				return err
+			}
 		}
+		b.mine.at = at
 	}
-	if first && u.Counters == nil {
-		u.Counters = b.server.options.Boards.Counters(b.query.Workspace)
+	c, ok := b.shared.view.after(0)
+	if !ok {
+		return errors.New("a view that has begun has nothing to show")
 	}
+	b.shared.at = c.to
+	return b.sendFrames(c.frames)
+}
+
+// resume tells the difference to what the caller knows.
+func (b *boardStream) resume() error {
+	cards, counters, at := b.shared.view.window()
+	b.shared.at = at
+	if b.mine.view != nil {
+		var mine []*viewCard
+		mine, _, b.mine.at = b.mine.view.window()
+		cards = append(cards, mine...)
+	}
+	shown := make(map[engine.ConversationID]bool, len(cards))
+	var upserts []*viewCard
+	for _, card := range cards {
+		version, known := b.known[card.id]
+		if !shown[card.id] && (!known || version != card.version) {
+			upserts = append(upserts, card)
+		}
+		shown[card.id] = true
+	}
+	var removed []engine.BoardRemoval
+	for id, version := range b.known {
+		if shown[id] {
+			continue
+		}
+		left, err := b.left(id, version)
+		if err != nil {
+			return err
+		}
+		removed = append(removed, left)
+	}
+	return b.sendFrames(deltaFrames(upserts, removed, counters, b.shared.view.token))
+}
+
+// left is the removal of a card that the caller knows at a version.
+func (b *boardStream) left(id engine.ConversationID, version uint64) (engine.BoardRemoval, error) {
+	card, err := b.server.options.Conversations.Card(id)
 	switch {
-	case u.Snapshot && first && b.query.Resume:
-		if err := b.reset(intervenev1.ResetReason_RESET_REASON_TOO_FAR_BEHIND); err != nil {
-			return err
-		}
-		return b.snapshot(u)
-	case u.Snapshot && !first:
-		if err := b.reset(intervenev1.ResetReason_RESET_REASON_REBUILT); err != nil {
-			return err
-		}
-		return b.snapshot(u)
-	case u.Snapshot:
-		return b.snapshot(u)
-	case !first && len(u.Upserts) == 0 && len(u.Removed) == 0 && u.Counters == nil:
+	case engine.CodeOf(err) == engine.CodeNotFound || (err == nil && card.Workspace != b.who.Workspace):
+		// The caller claims to know what is not its own, or not there.
+	case err != nil:
+		return engine.BoardRemoval{}, fmt.Errorf("read card: %w", err)
+	default:
+		version = max(version, card.Version)
+	}
+	return engine.BoardRemoval{Conversation: id, Version: version}, nil
+}
+
+// changes tells what changed since the places where the stream stands.
+func (b *boardStream) changes() error {
+	shared, some := b.shared.view.after(b.shared.at)
+	var mine change
+	if b.mine.view != nil {
+		var more bool
+		mine, more = b.mine.view.after(b.mine.at)
+		some = some || more
+	}
+	if !some {
 		return nil
 	}
-	return b.delta(u)
-}
-
-// snapshot is one chunk at least: the last one says that it is complete.
-func (b *boardStream) snapshot(u engine.BoardUpdate) error {
-	cards := u.Upserts
-	for {
-		n := min(len(cards), maxFrameCards)
-		chunk := &intervenev1.SnapshotChunk{Cards: cardsOf(cards[:n]), Last: n == len(cards)}
-		if chunk.Last {
-			chunk.Counters, chunk.ResumeToken = b.counters(u.Counters), b.token
+	if reason := max(shared.reset, mine.reset); reason != 0 {
+		return b.reset(reason)
+	}
+	if shared.to != 0 {
+		b.shared.at = shared.to
+	}
+	if mine.to != 0 {
+		b.mine.at = mine.to
+	}
+	for _, f := range shared.frames {
+		if b.mine.view != nil {
+			f = f.keeping(b.mine.view)
 		}
-		err := b.send(&intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_SnapshotChunk{SnapshotChunk: chunk}})
-		if err != nil || chunk.Last {
+		if err := b.sendFrame(f); err != nil {
 			return err
 		}
-		cards = cards[n:]
 	}
-}
-
-// delta is one batch, unless a resume brings a whole board's worth of cards:
-// then counters come with the last.
-func (b *boardStream) delta(u engine.BoardUpdate) error {
-	cards := u.Upserts
-	removed := removalsOf(u.Removed)
-	for {
-		n := min(len(cards), maxFrameCards)
-		batch := &intervenev1.DeltaBatch{Upserts: cardsOf(cards[:n]), Removed: removed, ResumeToken: b.token}
-		last := n == len(cards)
-		if last {
-			batch.Counters = b.counters(u.Counters)
+	for _, f := range mine.frames {
+		if f = f.besides(b.shared.view); f == nil {
+			continue
 		}
-		err := b.send(&intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_DeltaBatch{DeltaBatch: batch}})
-		if err != nil || last {
+		if err := b.sendFrame(f); err != nil {
 			return err
 		}
-		cards, removed = cards[n:], nil
 	}
+	if !shared.since.IsZero() {
+		b.server.metrics.lag.Observe(time.Since(shared.since).Seconds())
+	}
+	return nil
 }
 
-// counters are nil when there is nothing to say of them.
-func (b *boardStream) counters(counters []engine.ColumnCounter) *intervenev1.Counters {
-	if counters == nil {
-		return nil
+func (b *boardStream) sendFrames(frames []*frame) error {
+	for _, f := range frames {
+		if err := b.sendFrame(f); err != nil {
+			return err
+		}
 	}
-	return countersOf(counters, b.query.Columns)
+	return nil
 }
 
-func cardsOf(cards []engine.Card) []*intervenev1.Card {
-	wire := make([]*intervenev1.Card, len(cards))
-	for i := range cards {
-		wire[i] = cardOf(&cards[i])
-	}
-	return wire
-}
-
-func removalsOf(removed []engine.BoardRemoval) []*intervenev1.Removal {
-	wire := make([]*intervenev1.Removal, len(removed))
-	for i, r := range removed {
-		wire[i] = &intervenev1.Removal{ConversationId: r.Conversation.String(), Version: r.Version}
-	}
-	return wire
-}
+func (b *boardStream) sendFrame(f *frame) error { return b.send(f.in(b.binary)) }

@@ -1,7 +1,7 @@
 package rpc
 
 import (
-	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -73,7 +73,7 @@ func TestBoardFilters(t *testing.T) {
 func TestSnapshotChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEdge(t)
-		const conversations = maxFrameCards*2 + 1
+		const conversations = maxPageSize + 1
 		for range conversations {
 			e.open("acme")
 		}
@@ -90,7 +90,7 @@ func TestSnapshotChunks(t *testing.T) {
 				break
 			}
 		}
-		if diff := cmp.Diff([]int{maxFrameCards, maxPageSize - maxFrameCards}, sizes); diff != "" {
+		if diff := cmp.Diff(slices.Repeat([]int{maxChunkCards}, maxPageSize/maxChunkCards), sizes); diff != "" {
 			t.Errorf("got chunks with a difference (-want +got):\n%s", diff)
 		}
 	})
@@ -230,30 +230,6 @@ func TestRebuiltBoard(t *testing.T) {
 		}
 		if chunk := board.next().GetSnapshotChunk(); !chunk.GetLast() || len(chunk.GetCards()) != 1 {
 			t.Errorf("got %v, want a whole snapshot", chunk)
-		}
-	})
-}
-
-// TestBackendThatCannotResume: a snapshot in answer to a resume replaces what
-// the caller knows.
-func TestBackendThatCannotResume(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		backend := watchFunc{newMemory(), func(ctx context.Context, update func(engine.BoardUpdate) error) error {
-			if err := update(engine.BoardUpdate{Snapshot: true}); err != nil {
-				return err
-			}
-			<-ctx.Done()
-			return ctx.Err()
-		}}
-		e := newEdge(t, func(o *Options) { o.Boards = backend })
-		chunk := settle(t, readBoard(t, e.client(ashaToken), &intervenev1.WatchBoardRequest{}))
-		board := readBoard(t, e.client(ashaToken), resume(chunk.GetResumeToken()))
-		board.next() // Hello
-		if got := board.next().GetReset_().GetReason(); got != intervenev1.ResetReason_RESET_REASON_TOO_FAR_BEHIND {
-			t.Errorf("got reset %v, want TOO_FAR_BEHIND", got)
-		}
-		if chunk := board.next().GetSnapshotChunk(); !chunk.GetLast() || chunk.GetCounters() == nil {
-			t.Errorf("got %v, want a snapshot with counters", chunk)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -17,11 +18,19 @@ const (
 	sendTimeout = 10 * time.Second
 )
 
-// call is what the edge knows of one HTTP request. Its goroutine owns it.
+// call is what the edge knows of one HTTP request. Its goroutine owns it, but for
+// what mu guards.
 type call struct {
 	controller *http.ResponseController
+	// session is the sealed session that came with it; empty: none may count.
+	session string
 	// answered: a procedure was reached and counted.
 	answered bool
+
+	// stall goes off when a frame of a stream has waited for too long.
+	stall   *time.Timer
+	mu      sync.Mutex
+	sending bool
 }
 
 type callKey struct{}
@@ -35,7 +44,7 @@ func callOf(ctx context.Context) (*call, bool) {
 // as a procedure: those that connect itself could not decode.
 func (s *Server) withCall(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{controller: http.NewResponseController(w)}
+		c := &call{controller: http.NewResponseController(w), session: sessionOf(r)}
 		if err := c.limit(requestTimeout, r.ProtoMajor); err != nil {
 			// Without deadlines a stalled caller could hold a goroutine for ever.
 			if errors.Is(err, errors.ErrUnsupported) {
@@ -71,25 +80,53 @@ func (c *call) limit(timeout time.Duration, protocol int) error {
 }
 
 // becomeStream lifts the limits off a request that was read and whose answer
-// has no end. Where a deadline passes, HTTP/2 resets a stream that has nothing to
-// write, too: only a frame on its way may have one.
+// has no end. Whoever makes a stream ends it.
 func (c *call) becomeStream() error {
 	if err := c.controller.SetReadDeadline(time.Time{}); err != nil {
 		return gone(err)
 	}
-	return c.afterSend()
-}
-
-// beforeSend gives what is sent next its time.
-func (c *call) beforeSend() error {
-	if err := c.controller.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+	if err := c.controller.SetWriteDeadline(time.Time{}); err != nil {
 		return gone(err)
 	}
+	c.stall = time.AfterFunc(sendTimeout, c.stalled)
+	c.stall.Stop()
 	return nil
 }
 
-func (c *call) afterSend() error {
-	if err := c.controller.SetWriteDeadline(time.Time{}); err != nil {
+// beforeSend gives what is sent next its time. A deadline for each frame would
+// say the same, but over HTTP/2 each costs a round through the connection's one
+// goroutine, and one that passes resets a stream that has nothing to write, too.
+func (c *call) beforeSend() {
+	c.setSending(true)
+	c.stall.Reset(sendTimeout)
+}
+
+func (c *call) afterSend() {
+	c.stall.Stop()
+	c.setSending(false)
+}
+
+func (c *call) setSending(sending bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sending = sending
+}
+
+// stalled makes the write that is under way fail. The lock keeps the call's
+// goroutine from returning, after which there is nothing to set a deadline on.
+func (c *call) stalled() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sending {
+		_ = c.controller.SetWriteDeadline(time.Now().Add(-time.Second)) // else the connection is gone already
+	}
+}
+
+// endStream gives the end of a stream its time: it is sent after the procedure
+// has returned.
+func (c *call) endStream() error {
+	c.stall.Stop()
+	if err := c.controller.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
 		return gone(err)
 	}
 	return nil

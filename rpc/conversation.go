@@ -6,6 +6,7 @@ import (
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/intervenehq/intervene/engine"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
@@ -27,26 +28,77 @@ func (s service) WatchConversation(ctx context.Context, r *intervenev1.WatchConv
 	if err != nil {
 		return err
 	}
-	if r.GetAfterVersion() > card.Version {
+	c := &conversationStream{id: id, channel: card.Channel, after: r.GetAfterVersion()}
+	token := s.cursors.conversationToken(id)
+	switch {
+	case len(r.GetResumeToken()) > 0 && !s.cursors.resumes(r.GetResumeToken(), token):
+		c.after, c.forget = 0, true
+	case r.GetAfterVersion() > card.Version:
 		return invalid("after_version", "is beyond the newest event")
 	}
-	st, err := openStream(ctx, s.Server, out)
-	if err != nil {
+	if tail := uint64(r.GetTail()); c.after == 0 && tail > 0 && card.Version > tail {
+		c.after = card.Version - tail
+	}
+	if c.stream, err = openStream(ctx, s.Server, out); err != nil {
 		return err
 	}
-	defer st.close()
-	c := &conversationStream{stream: st, id: id, channel: card.Channel, after: r.GetAfterVersion()}
-	watch := func(ctx context.Context, update func(conversationUpdate) error) error {
-		return s.options.Boards.WatchConversation(ctx, st.who.Workspace, id, r.GetAfterVersion(),
+	defer c.close()
+	return c.follow(ctx, token)
+}
+
+// follow serves the stream while it watches.
+func (c *conversationStream) follow(ctx context.Context, token []byte) error {
+	watching, stop := context.WithCancel(ctx)
+	after := c.after
+	events := startFeed(watching, c.bell, func(ctx context.Context, update func(conversationUpdate) error) error {
+		return c.server.options.Boards.WatchConversation(ctx, c.who.Workspace, c.id, after,
 			func(card engine.Card, events []engine.Event) error { return update(conversationUpdate{card, events}) })
+	})
+	viewers := startFeed(watching, c.bell, func(ctx context.Context, update func([]engine.Viewer) error) error {
+		return c.server.options.Presences.WatchViewers(ctx, c.who.Workspace, c.id, update)
+	})
+	defer func() {
+		stop()
+		<-events.ended
+		<-viewers.ended
+	}()
+	pull := func() error {
+		if err := c.greet(token); err != nil {
+			return err
+		}
+		if err := events.pull(c.update); err != nil || c.card == 0 {
+			return err // viewers of what is not known yet come later
+		}
+		return viewers.pull(c.sendViewers)
 	}
-	return follow(ctx, st, watch, frames[intervenev1.WatchConversationResponse, conversationUpdate]{
-		update:    c.update,
+	return c.serve(ctx, pull, frames[intervenev1.WatchConversationResponse]{
 		heartbeat: &intervenev1.WatchConversationResponse{Frame: &intervenev1.WatchConversationResponse_Heartbeat{Heartbeat: &intervenev1.Heartbeat{}}},
 		goAway: func(g *intervenev1.GoAway) *intervenev1.WatchConversationResponse {
 			return &intervenev1.WatchConversationResponse{Frame: &intervenev1.WatchConversationResponse_GoAway{GoAway: g}}
 		},
 	})
+}
+
+// greet says which journal the versions are of, and whether the caller's are of
+// another one.
+func (c *conversationStream) greet(token []byte) error {
+	if c.sent > 0 {
+		return nil
+	}
+	err := c.send(&intervenev1.WatchConversationResponse{Frame: &intervenev1.WatchConversationResponse_Hello{Hello: &intervenev1.Hello{
+		ServerId: c.server.id, HeartbeatInterval: durationpb.New(heartbeatInterval), ResumeToken: token,
+		AgentId: string(c.who.ID), JournalId: c.server.cursors.name(),
+	}}})
+	if err != nil || !c.forget {
+		return err
+	}
+	reason := intervenev1.ResetReason_RESET_REASON_TOKEN_UNKNOWN
+	c.server.metrics.resets.WithLabelValues(reason.String()).Inc()
+	return c.send(&intervenev1.WatchConversationResponse{Frame: &intervenev1.WatchConversationResponse_Reset_{Reset_: &intervenev1.Reset{Reason: reason}}})
+}
+
+func (c *conversationStream) sendViewers(viewers []engine.Viewer) error {
+	return c.send(&intervenev1.WatchConversationResponse{Frame: &intervenev1.WatchConversationResponse_Viewers{Viewers: viewersOf(viewers)}})
 }
 
 type conversationUpdate struct {
@@ -61,6 +113,8 @@ type conversationStream struct {
 	channel engine.ChannelID
 	// after is the version of the newest event sent, card that of the newest card.
 	after, card uint64
+	// forget: what the caller knows is of another journal.
+	forget bool
 	// begun: an event was sent. What was before the first one may be gone, because
 	// its time of retention is over; what is between two is not.
 	begun bool

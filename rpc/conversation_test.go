@@ -15,8 +15,15 @@ import (
 
 func readConversation(t *testing.T, c intervenev1connect.LiveChatServiceClient, id engine.ConversationID, after uint64) *reader[intervenev1.WatchConversationResponse] {
 	t.Helper()
+	r := watchConversation(t, c, &intervenev1.WatchConversationRequest{ConversationId: id.String(), AfterVersion: after})
+	r.next() // Hello
+	return r
+}
+
+func watchConversation(t *testing.T, c intervenev1connect.LiveChatServiceClient, r *intervenev1.WatchConversationRequest) *reader[intervenev1.WatchConversationResponse] {
+	t.Helper()
 	return read(t, func(ctx context.Context) (*connect.ServerStreamForClient[intervenev1.WatchConversationResponse], error) {
-		return c.WatchConversation(ctx, &intervenev1.WatchConversationRequest{ConversationId: id.String(), AfterVersion: after})
+		return c.WatchConversation(ctx, r)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 
 	"github.com/intervenehq/intervene/engine"
 )
@@ -25,6 +26,9 @@ func newCursorKey(journal [16]byte) cursorKey {
 	return sha256.Sum256(append([]byte("intervene cursor "), journal[:]...))
 }
 
+// name is the journal's for clients, to whom its identity is nothing.
+func (k cursorKey) name() string { return hex.EncodeToString(k.mac([]byte("name"))) }
+
 // mac is over parts, each with its length, so that no two lists are alike.
 func (k cursorKey) mac(parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, k[:])
@@ -44,18 +48,26 @@ func (k cursorKey) resumeToken(q *engine.BoardQuery) []byte {
 	for i, c := range q.Columns {
 		columns[i] = byte(c)
 	}
-	var unassigned byte
-	if q.Filter.Unassigned {
-		unassigned = 1
-	}
-	mac := k.mac([]byte("board"), []byte(q.Workspace), columns, []byte(q.Filter.Holder), []byte{unassigned},
-		[]byte(q.Filter.Channel), []byte(q.Filter.Tag), binary.BigEndian.AppendUint32(nil, uint32(q.Window)))
+	parts := append([][]byte{[]byte("board"), []byte(q.Workspace), columns}, filterParts(q.Filter)...)
+	mac := k.mac(append(parts, binary.BigEndian.AppendUint32(nil, uint32(q.Window)))...)
 	return append([]byte{cursorVersion}, mac...)
 }
 
-// resumes reports whether token is q's.
-func (k cursorKey) resumes(token []byte, q *engine.BoardQuery) bool {
-	return hmac.Equal(token, k.resumeToken(q))
+func filterParts(f engine.BoardFilter) [][]byte {
+	var unassigned byte
+	if f.Unassigned {
+		unassigned = 1
+	}
+	return [][]byte{[]byte(f.Holder), {unassigned}, []byte(f.Channel), []byte(f.Tag)}
+}
+
+// resumes reports whether token is the one that was made.
+func (k cursorKey) resumes(token, made []byte) bool { return hmac.Equal(token, made) }
+
+// conversationToken names the journal and one conversation: versions mean
+// nothing elsewhere.
+func (k cursorKey) conversationToken(id engine.ConversationID) []byte {
+	return append([]byte{cursorVersion}, k.mac([]byte("conversation"), id[:])...)
 }
 
 // pageToken seals position, which is a place in list and nowhere else.
@@ -78,14 +90,14 @@ func (k cursorKey) position(token string, size int, list ...[]byte) ([]byte, boo
 // A place in a column: the order, then the conversation.
 const rowBytes = 8 + len(engine.ConversationID{})
 
-func (k cursorKey) rowToken(ws engine.WorkspaceID, column engine.Column, row engine.BoardRow) string {
+func (k cursorKey) rowToken(ws engine.WorkspaceID, column engine.Column, filter engine.BoardFilter, row engine.BoardRow) string {
 	position := binary.BigEndian.AppendUint64(nil, uint64(row.Index.Order))
 	position = append(position, row.Conversation[:]...)
-	return k.pageToken(position, columnList(ws, column)...)
+	return k.pageToken(position, columnList(ws, column, filter)...)
 }
 
-func (k cursorKey) row(token string, ws engine.WorkspaceID, column engine.Column) (engine.BoardRow, bool) {
-	position, ok := k.position(token, rowBytes, columnList(ws, column)...)
+func (k cursorKey) row(token string, ws engine.WorkspaceID, column engine.Column, filter engine.BoardFilter) (engine.BoardRow, bool) {
+	position, ok := k.position(token, rowBytes, columnList(ws, column, filter)...)
 	if !ok {
 		return engine.BoardRow{}, false
 	}
@@ -94,8 +106,8 @@ func (k cursorKey) row(token string, ws engine.WorkspaceID, column engine.Column
 	return row, true
 }
 
-func columnList(ws engine.WorkspaceID, column engine.Column) [][]byte {
-	return [][]byte{[]byte("column"), []byte(ws), {byte(column)}}
+func columnList(ws engine.WorkspaceID, column engine.Column, filter engine.BoardFilter) [][]byte {
+	return append([][]byte{[]byte("column"), []byte(ws), {byte(column)}}, filterParts(filter)...)
 }
 
 // A place that is a number: the version of a message, or a place in a list.
@@ -147,4 +159,27 @@ func (k cursorKey) deadLetter(token string, ws engine.WorkspaceID) (engine.DeadL
 
 func deadLetterList(ws engine.WorkspaceID) [][]byte {
 	return [][]byte{[]byte("dead letters"), []byte(ws)}
+}
+
+// A place of a find: the column, then the place in it.
+const findBytes = 1 + rowBytes
+
+func (k cursorKey) findToken(ws engine.WorkspaceID, query string, at findPlace) string {
+	position := binary.BigEndian.AppendUint64([]byte{byte(at.column)}, uint64(at.after.Index.Order))
+	return k.pageToken(append(position, at.after.Conversation[:]...), findList(ws, query)...)
+}
+
+func (k cursorKey) findPlace(token string, ws engine.WorkspaceID, query string) (findPlace, bool) {
+	position, ok := k.position(token, findBytes, findList(ws, query)...)
+	if !ok {
+		return findPlace{}, false
+	}
+	at := findPlace{column: engine.Column(position[0])}
+	at.after.Index.Order = engine.Instant(binary.BigEndian.Uint64(position[1:]))
+	at.after.Conversation = engine.ConversationID(position[9:])
+	return at, true
+}
+
+func findList(ws engine.WorkspaceID, query string) [][]byte {
+	return [][]byte{[]byte("find"), []byte(ws), []byte(query)}
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
@@ -62,9 +63,10 @@ func newEdge(t *testing.T, adjust ...func(*Options)) *edge {
 		t.Fatalf("NewTokens: %v", err)
 	}
 	e := &edge{memory: newMemory(), platform: newPlatform(), files: newFiles(), tokens: tokens, log: new(logBuffer), pipes: newPipeListener(), t: t}
+	presences := actors.StartPresences(nil)
 	options := Options{
-		Commands: e.memory, Conversations: e.memory, Boards: e.memory, Tokens: tokens,
-		Starter: e.memory, References: e.memory, DeadLetters: e.memory,
+		Commands: e.memory, Conversations: e.memory, Boards: e.memory, Presences: presences, Tokens: tokens,
+		Starter: e.memory, References: e.memory, Identities: e.memory, Overviews: e.memory, DeadLetters: e.memory,
 		Templates: e.platform, Receipts: e.platform, Media: e.files, ReadReceipts: true,
 		Channels:  map[engine.ChannelID]engine.WorkspaceID{"main": "acme", "others": "other"},
 		JournalID: [16]byte{1}, Ready: func() bool { return true }, Log: slog.New(slog.NewTextHandler(e.log, nil)),
@@ -88,6 +90,7 @@ func newEdge(t *testing.T, adjust ...func(*Options)) *edge {
 			t.Errorf("Serve: got %v, want %v", err, http.ErrServerClosed)
 		}
 		e.server.Close()
+		presences.Stop()
 	})
 	return e
 }

@@ -73,7 +73,7 @@ var (
 )
 
 func unauthenticated() error {
-	return answer{code: connect.CodeUnauthenticated, reason: "UNAUTHENTICATED", text: "a bearer token is required, and this is none"}.error(nil)
+	return answer{code: connect.CodeUnauthenticated, reason: "UNAUTHENTICATED", text: "a bearer token or a session is required, and this is none"}.error(nil)
 }
 
 func roleForbidden() error { return answers[engine.CodeForbidden].error(nil) }

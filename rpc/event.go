@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/intervenehq/intervene/engine"
@@ -18,7 +19,30 @@ func (s *Server) event(channel engine.ChannelID, id engine.ConversationID, e *en
 	if err != nil {
 		return nil, err
 	}
-	return eventOf(id, e, refersTo), nil
+	wire := eventOf(id, e, refersTo)
+	switch e.Body.(type) {
+	case engine.MessageReceived, engine.EchoReceived:
+		return wire, s.foretell(wire, engine.MessageID{Conversation: id, Version: e.Version}, refersTo)
+	}
+	return wire, nil
+}
+
+// foretell gives the event of a message what the customer has done to it since,
+// or even before it came: of that no event can follow that names it.
+func (s *Server) foretell(wire *intervenev1.ConversationEvent, id engine.MessageID, replyTo string) error {
+	m, err := s.options.Conversations.Message(id)
+	if engine.CodeOf(err) == engine.CodeNotFound {
+		return nil // it is gone since, and an event says so
+	}
+	if err != nil {
+		return fmt.Errorf("read message: %w", err)
+	}
+	m.Delivery = engine.Delivery{}
+	if m.Media.State != 0 {
+		m.Media = engine.MediaStatus{State: engine.MediaPending}
+	}
+	wire.Kind = &intervenev1.ConversationEvent_Message{Message: messageOf(&m, replyTo)}
+	return nil
 }
 
 // eventOf is e in the history of conversation id, with the message that it

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -54,6 +55,12 @@ func (empty) ByExternal(engine.ChannelID, string) (engine.MessageID, bool, error
 	return engine.MessageID{}, false, nil
 }
 
+func (empty) ByIdentity(engine.ChannelID, engine.Identity) (engine.ConversationID, bool, error) {
+	return engine.ConversationID{}, false, nil
+}
+
+func (empty) Overview(engine.WorkspaceID, engine.Instant) engine.Overview { return engine.Overview{} }
+
 func (empty) DeadLetters(engine.WorkspaceID, engine.DeadLetter, int) ([]engine.DeadLetter, error) {
 	return nil, nil
 }
@@ -74,6 +81,18 @@ func (empty) Put(engine.ConversationID, io.Reader, int64, string) (engine.BlobID
 
 func (empty) Remove(engine.ConversationID) error { return nil }
 
+func (empty) Renew(engine.Presence) time.Duration { return 0 }
+
+func (empty) Leave(engine.WorkspaceID, engine.AgentID, string) {}
+
+func (empty) WatchPresence(context.Context, engine.WorkspaceID, func(engine.PresenceUpdate) error) error {
+	return errNone
+}
+
+func (empty) WatchViewers(context.Context, engine.WorkspaceID, engine.ConversationID, func([]engine.Viewer) error) error {
+	return errNone
+}
+
 // A server is made of backends and of the tokens that may call it. Its HTTP
 // server drains it on the way down.
 func Example() {
@@ -86,7 +105,7 @@ func Example() {
 		return
 	}
 	edge, err := rpc.New(rpc.Options{
-		Commands: empty{}, Conversations: empty{}, Boards: empty{}, Starter: empty{}, References: empty{},
+		Commands: empty{}, Conversations: empty{}, Boards: empty{}, Presences: empty{}, Starter: empty{}, References: empty{}, Identities: empty{}, Overviews: empty{},
 		DeadLetters: empty{}, Templates: empty{}, Receipts: empty{}, Media: empty{},
 		Tokens: tokens, Ready: func() bool { return true },
 	})

@@ -17,7 +17,7 @@ const (
 	maxConcurrentStreams = 250
 	// sendPingTimeout and pingTimeout find peers that vanished without a word.
 	sendPingTimeout = 5 * time.Second
-	pingTimeout     = 3 * time.Second
+	pingTimeout     = 10 * time.Second
 )
 
 // NewHTTPServer is a server for handler that speaks HTTP/1.1 and, also without

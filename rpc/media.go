@@ -79,7 +79,7 @@ func (t *mediaTransfer) admit() error {
 		return errors.New("transfer file: the call did not come through Server.Handler")
 	}
 	t.call = c
-	who, err := t.server.admit(t.server.options.Tokens.table(), t.procedure, t.r.Header)
+	who, err := t.server.admit(t.r.Context(), t.server.options.Tokens.table(), t.procedure, t.r.Header)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (t *mediaTransfer) send(file io.Reader, bytes int64, blob engine.BlobID, me
 	etag := `"` + string(blob) + `"`
 	header.Set("Etag", etag)
 	header.Set("Cache-Control", fmt.Sprintf("private, max-age=%d, immutable", int(mediaMaxAge.Seconds())))
-	header.Set("Vary", "Authorization")
+	header.Set("Vary", "Authorization, Cookie")
 	if t.r.Header.Get("If-None-Match") == etag {
 		t.answered = true
 		t.w.WriteHeader(http.StatusNotModified)

@@ -109,7 +109,7 @@ func TestDownload(t *testing.T) {
 		"Cross-Origin-Resource-Policy": "same-origin",
 		"Etag":                         `"` + string(blob) + `"`,
 		"Cache-Control":                "private, max-age=86400, immutable",
-		"Vary":                         "Authorization",
+		"Vary":                         "Authorization, Cookie",
 	} {
 		if value := got.header.Get(name); value != want {
 			t.Errorf("got %s %q, want %q", name, value, want)

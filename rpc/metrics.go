@@ -26,6 +26,10 @@ type metrics struct {
 	streamsEnded *prometheus.CounterVec
 	resets       *prometheus.CounterVec
 	goAways      *prometheus.CounterVec
+	frames       *prometheus.CounterVec
+	lag          prometheus.Histogram
+	views        prometheus.Gauge
+	paused       prometheus.Counter
 
 	mediaBytes        *prometheus.CounterVec
 	templateRefreshes *prometheus.CounterVec
@@ -62,6 +66,26 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "intervene_rpc_stream_goaways_total",
 			Help: "Streams that were asked to reconnect, by procedure.",
 		}, []string{"procedure"}),
+		frames: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_rpc_stream_frames_total",
+			Help: "Frames sent on streams, heartbeats too, by procedure.",
+		}, []string{"procedure"}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:                            "intervene_rpc_stream_lag_seconds",
+			Help:                            "How long a board's change waited for its stream, until it was handed to the connection.",
+			Buckets:                         []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}),
+		views: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_rpc_views",
+			Help: "Boards that at least one stream shows; streams with the same query share one.",
+		}),
+		paused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intervene_rpc_view_pause_seconds_total",
+			Help: "How long boards held changes back to keep deliveries within their share of the CPU.",
+		}),
 		mediaBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "intervene_rpc_media_bytes_total",
 			Help: "Bytes of files that were sent to callers or taken from them, by procedure.",
@@ -78,7 +102,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.streamsOpen, m.streamsEnded, m.resets, m.goAways, m.mediaBytes, m.templateRefreshes, m.receipts} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.streamsOpen, m.streamsEnded, m.resets, m.goAways, m.frames, m.lag, m.views, m.paused, m.mediaBytes, m.templateRefreshes, m.receipts} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

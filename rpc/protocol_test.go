@@ -283,8 +283,8 @@ func TestReflection(t *testing.T) {
 	client := grpcreflect.NewClient(socketClient(t, "", true), "http://"+e.loopback(t))
 	stream := client.NewStream(t.Context())
 	services, err := stream.ListServices()
-	if err != nil || len(services) != 2 {
-		t.Errorf("ListServices: got %v, error %v, want two", services, err)
+	if err != nil || len(services) != 3 {
+		t.Errorf("ListServices: got %v, error %v, want three", services, err)
 	}
 	files, err := stream.FileContainingSymbol("intervene.v1.LiveChatService")
 	if err != nil || len(files) == 0 {

@@ -51,27 +51,28 @@ func (s service) GetConversation(ctx context.Context, r *intervenev1.GetConversa
 	return &intervenev1.GetConversationResponse{Card: cardOf(&card)}, nil
 }
 
+// maxScanned bounds the rows that one page looks at for a filter.
+const maxScanned = 2000
+
 // ListConversations implements the service.
 func (s service) ListConversations(ctx context.Context, r *intervenev1.ListConversationsRequest) (*intervenev1.ListConversationsResponse, error) {
-	ws, column := callerOf(ctx).Workspace, engine.Column(r.GetColumn())
+	who, column := callerOf(ctx), engine.Column(r.GetColumn())
+	filter := boardFilter(who.Principal, r.GetFilter())
 	var after engine.BoardRow
 	if token := r.GetPageToken(); token != "" {
-		row, ok := s.cursors.row(token, ws, column)
+		row, ok := s.cursors.row(token, who.Workspace, column, filter)
 		if !ok {
-			return nil, invalid("page_token", "must be the next_page_token of a page of this column")
+			return nil, invalid("page_token", "must be the next_page_token of a page of this column and filter")
 		}
 		after = row
 	}
-	size := pageSize(r.GetPageSize())
-	// One row more tells whether there is a next page.
-	rows, err := s.options.Conversations.BoardPage(ws, column, after, size+1)
+	rows, last, err := s.rows(who.Workspace, column, filter, after, pageSize(r.GetPageSize()))
 	if err != nil {
 		return nil, fmt.Errorf("read board page: %w", err)
 	}
 	page := new(intervenev1.ListConversationsResponse)
-	if len(rows) > size {
-		rows = rows[:size]
-		page.NextPageToken = s.cursors.rowToken(ws, column, rows[size-1])
+	if last != nil {
+		page.NextPageToken = s.cursors.rowToken(who.Workspace, column, filter, *last)
 	}
 	for _, row := range rows {
 		card, err := s.options.Conversations.Card(row.Conversation)
@@ -81,12 +82,41 @@ func (s service) ListConversations(ctx context.Context, r *intervenev1.ListConve
 		if err != nil {
 			return nil, fmt.Errorf("read card: %w", err)
 		}
-		if card.Workspace == ws && card.Column == column { // else it moved since its row was read
+		if card.Workspace == who.Workspace && card.Column == column { // else it moved since its row was read
 			page.Cards = append(page.Cards, cardOf(&card))
 		}
 	}
-	page.Counters = countersOf(s.options.Boards.Counters(ws), engine.BoardColumns[:])
+	page.Counters = countersOf(s.options.Boards.Counters(who.Workspace), engine.BoardColumns[:])
 	return page, nil
+}
+
+// rows are at most size of those that filter admits, and the row after which the
+// next page begins; nil: there is none.
+func (s *Server) rows(
+	ws engine.WorkspaceID, column engine.Column, filter engine.BoardFilter, after engine.BoardRow, size int,
+) (admitted []engine.BoardRow, last *engine.BoardRow, err error) {
+	for scanned := 0; ; {
+		// One row more tells whether there is a next page.
+		rows, err := s.options.Conversations.BoardPage(ws, column, after, maxPageSize+1)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range min(len(rows), maxPageSize) {
+			if filter.Admits(&rows[i].Index) {
+				admitted = append(admitted, rows[i])
+			}
+			if len(admitted) == size && i+1 < len(rows) {
+				return admitted, &rows[i], nil
+			}
+		}
+		if len(rows) <= maxPageSize {
+			return admitted, nil, nil
+		}
+		after = rows[maxPageSize-1]
+		if scanned += maxPageSize; scanned >= maxScanned {
+			return admitted, &after, nil
+		}
+	}
 }
 
 // ListMessages implements the service.

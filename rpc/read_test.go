@@ -222,6 +222,62 @@ func TestListMessagesBoundsBytes(t *testing.T) {
 	}
 }
 
+// TestListConversationsFiltered: pages hold what the filter admits, also where
+// that is rare, and a cursor goes on while rows move and only in its own list.
+func TestListConversationsFiltered(t *testing.T) {
+	e := newEdge(t)
+	asha := e.client(ashaToken)
+	want := make(map[string]bool)
+	for n := range 250 {
+		id := e.open("acme")
+		if n%50 == 0 {
+			e.move("acme", id, engine.SetTags{Tags: []string{"vip"}})
+			want[id.String()] = true
+		}
+	}
+	request := &intervenev1.ListConversationsRequest{
+		Column: intervenev1.Column_COLUMN_ACTIVE, PageSize: 2, Filter: &intervenev1.Filter{Tag: "vip"},
+	}
+	var token string
+	for pages := 0; ; pages++ {
+		page, err := asha.ListConversations(t.Context(), request)
+		if err != nil || pages > 10 {
+			t.Fatalf("page %d: %v", pages, err)
+		}
+		for _, card := range page.GetCards() {
+			if !want[card.GetConversationId()] {
+				t.Errorf("got card %v, want each with the tag once", card)
+			}
+			delete(want, card.GetConversationId())
+		}
+		if pages == 0 && len(page.GetCards()) > 0 {
+			token = page.GetNextPageToken()
+			moved, err := engine.ParseConversationID(page.GetCards()[1].GetConversationId())
+			if err != nil {
+				t.Fatalf("parse: %v", err)
+			}
+			e.move("acme", moved, engine.RequestAgent{}) // the row that the cursor was made at
+		}
+		if page.GetNextPageToken() == "" {
+			break
+		}
+		request.PageToken = page.GetNextPageToken()
+	}
+	if len(want) != 0 {
+		t.Errorf("got none of %v, want all", want)
+	}
+	_, err := asha.ListConversations(t.Context(), &intervenev1.ListConversationsRequest{
+		Column: intervenev1.Column_COLUMN_ACTIVE, PageToken: token, Filter: &intervenev1.Filter{Tag: "other"},
+	})
+	wantViolation(t, err, "page_token")
+	mine, err := asha.ListConversations(t.Context(), &intervenev1.ListConversationsRequest{
+		Column: intervenev1.Column_COLUMN_ACTIVE, Filter: &intervenev1.Filter{Mine: true},
+	})
+	if err != nil || len(mine.GetCards()) != 0 {
+		t.Errorf("mine: got %v, error %v, want none", mine.GetCards(), err)
+	}
+}
+
 func TestPageSize(t *testing.T) {
 	for asked, want := range map[int32]int{0: 50, 1: 1, 200: 200, 201: 200, 1 << 30: 200} {
 		if got := pageSize(asked); got != want {
@@ -274,8 +330,8 @@ func TestWorkspacesAreApart(t *testing.T) {
 			}
 		})
 	}
-	if tested != 16 {
-		t.Errorf("got %d procedures that name a conversation, want 16", tested)
+	if tested != 17 {
+		t.Errorf("got %d procedures that name a conversation, want 17", tested)
 	}
 
 	board := e.client(oliToken)
@@ -299,7 +355,7 @@ func TestWorkspacesAreApart(t *testing.T) {
 // fill gives a request the fields without which it would be refused for its form.
 func fill(request proto.Message, id string) {
 	m := request.ProtoReflect()
-	values := map[protoreflect.Name]string{"conversation_id": id, "command_id": newCommandID(), "body": "x", "to_agent_id": "oli", "message_id": id + ".1"}
+	values := map[protoreflect.Name]string{"conversation_id": id, "command_id": newCommandID(), "body": "x", "to_agent_id": "oli", "message_id": id + ".1", "session_id": "tab"}
 	for name, value := range values {
 		if field := m.Descriptor().Fields().ByName(name); field != nil {
 			m.Set(field, protoreflect.ValueOfString(value))

@@ -13,7 +13,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 
 	"connectrpc.com/connect"
@@ -40,18 +42,27 @@ type Options struct {
 	Commands      Commands
 	Conversations Conversations
 	Boards        Boards
+	Presences     Presences
 	Starter       Starter
 	References    References
+	Identities    Identities
+	Overviews     Overviews
 	DeadLetters   DeadLetters
 	Templates     Templates
 	Receipts      Receipts
 	Media         Media
 	// Channels are all that there are, with whose they are.
 	Channels map[engine.ChannelID]engine.WorkspaceID
+	// AllowedOrigins are those of pages served elsewhere that may call: scheme,
+	// host and port, as browsers write them.
+	AllowedOrigins []string
 	// ReadReceipts lets MarkRead tell the customer's platform, too.
 	ReadReceipts bool
 	// Tokens says who may call; its owner replaces it when the configuration changes.
 	Tokens *Tokens
+	// SessionKey seals the sessions of pages; zero: one of this edge alone, whose
+	// sessions end with it.
+	SessionKey SessionKey
 	// JournalID is the journal's identity: what clients resume from is bound to it.
 	JournalID [16]byte
 	// Ready says whether calls would be served now, for health checks.
@@ -78,8 +89,11 @@ func (o *Options) complete() error {
 		{"Commands", o.Commands == nil},
 		{"Conversations", o.Conversations == nil},
 		{"Boards", o.Boards == nil},
+		{"Presences", o.Presences == nil},
 		{"Starter", o.Starter == nil},
 		{"References", o.References == nil},
+		{"Identities", o.Identities == nil},
+		{"Overviews", o.Overviews == nil},
 		{"DeadLetters", o.DeadLetters == nil},
 		{"Templates", o.Templates == nil},
 		{"Receipts", o.Receipts == nil},
@@ -102,8 +116,16 @@ type Server struct {
 	id      string
 	log     *slog.Logger
 	metrics *metrics
+	rules   validation
 	cursors cursorKey
-	streams *streamLimiter
+	// sessions seals those of pages, signIns slows down who guesses at one.
+	sessions SessionKey
+	signIns  *signIns
+	streams  *streamLimiter
+	views    *views
+	finds    findLimiter
+	// channelsOf are those of each workspace.
+	channelsOf map[engine.WorkspaceID][]engine.ChannelID
 	// templates are what Templates last said.
 	templates *templateCache
 	receipts  *receipts
@@ -129,6 +151,9 @@ func New(options Options) (*Server, error) {
 	if options.MaxStreamsEach == 0 {
 		options.MaxStreamsEach = DefaultMaxStreamsEach
 	}
+	if options.SessionKey == (SessionKey{}) {
+		options.SessionKey = newSessionKey()
+	}
 	if options.Log == nil {
 		options.Log = slog.Default()
 	}
@@ -150,14 +175,31 @@ func New(options Options) (*Server, error) {
 		id:        rand.Text(),
 		log:       options.Log,
 		metrics:   m,
+		rules:     rules,
 		cursors:   newCursorKey(options.JournalID),
 		streams:   newStreamLimiter(options.MaxStreams, options.MaxStreamsEach),
+		views:     newViews(&options, newCursorKey(options.JournalID), m),
+		sessions:  options.SessionKey,
+		signIns:   newSignIns(),
+		finds:     make(findLimiter, maxFinds()),
 		templates: newTemplateCache(options.Templates, m),
 		receipts:  newReceipts(options.Receipts, options.Log, m),
 		draining:  make(chan struct{}),
 	}
-	s.handler = http.NewCrossOriginProtection().Handler(s.withCall(s.procedures(rules)))
+	s.channelsOf = channelsOf(options.Channels)
+	if s.handler, err = crossOrigin(options.AllowedOrigins, s.withCall(s.procedures(rules))); err != nil {
+		return nil, fmt.Errorf("new Connect edge: %w", err)
+	}
 	return s, nil
+}
+
+// channelsOf turns all channels around: those of each workspace, in order.
+func channelsOf(all map[engine.ChannelID]engine.WorkspaceID) map[engine.WorkspaceID][]engine.ChannelID {
+	channels := make(map[engine.WorkspaceID][]engine.ChannelID)
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		channels[all[id]] = append(channels[all[id]], id)
+	}
+	return channels
 }
 
 // Handler serves everything that the edge has, each procedure under its own
@@ -172,6 +214,15 @@ func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
 // Close gives up the receipts that are still on their way, and waits for their
 // end. Calls that come later send none. Close it once nothing calls any more.
 func (s *Server) Close() { s.receipts.close() }
+
+// compression leaves streams alone: a frame that is sent to a thousand would be
+// compressed a thousand times, and browsers' clients refuse such frames.
+func compression(spec connect.Spec) []connect.HandlerOption {
+	if spec.StreamType != connect.StreamTypeUnary {
+		return []connect.HandlerOption{connect.WithCompressMinBytes(maxResponseBytes)}
+	}
+	return []connect.HandlerOption{connect.WithCompressMinBytes(compressMinBytes)}
+}
 
 func (s *Server) isDraining() bool {
 	select {
@@ -189,7 +240,7 @@ func (s *Server) procedures(rules validation) http.Handler {
 		connect.WithRequestGate(s.authorize),
 		connect.WithReadMaxBytes(maxRequestBytes),
 		connect.WithSendMaxBytes(maxResponseBytes),
-		connect.WithCompressMinBytes(compressMinBytes),
+		connect.WithConditionalHandlerOptions(compression),
 		connect.WithInterceptors(answering{s}),
 	}
 	// The innermost interceptor checks what the procedure gets.
@@ -197,9 +248,10 @@ func (s *Server) procedures(rules validation) http.Handler {
 
 	mux := http.NewServeMux()
 	mux.Handle(intervenev1connect.NewLiveChatServiceHandler(service{s}, checked...))
+	mux.Handle(intervenev1connect.NewBotGatewayServiceHandler(service{s}, checked...))
 	mux.Handle(grpc_health_v1.Health_Check_FullMethodName,
 		connect.NewUnaryHandler(grpc_health_v1.Health_Check_FullMethodName, s.checkHealth, open...))
-	names := []string{intervenev1connect.LiveChatServiceName, grpc_health_v1.Health_ServiceDesc.ServiceName}
+	names := []string{intervenev1connect.LiveChatServiceName, intervenev1connect.BotGatewayServiceName, grpc_health_v1.Health_ServiceDesc.ServiceName}
 	for _, service := range s.options.Services {
 		mux.Handle(service.New(checked...))
 		names = append(names, string(service.Schema.FullName()))
@@ -208,6 +260,9 @@ func (s *Server) procedures(rules validation) http.Handler {
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, open...))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, open...))
 	mux.Handle("GET "+mediaDownload, s.transfer(mediaDownload, s.sendMedia))
+	mux.Handle(sessionOpen, s.session(sessionOpen, s.openSession))
+	mux.Handle(sessionShow, s.session(sessionShow, s.showSession))
+	mux.Handle(sessionClose, s.session(sessionClose, s.closeSession))
 	mux.Handle("POST "+mediaUpload, s.transfer(mediaUpload, s.receiveMedia))
 	return mux
 }

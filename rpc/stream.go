@@ -32,6 +32,7 @@ const (
 	endedByDrain   = "drain"
 	endedByAge     = "age"
 	endedByRevoke  = "revoked"
+	endedByExpiry  = "expired"
 	endedByStall   = "stalled"
 	endedByBackend = "backend"
 	endedByFailure = "failure"
@@ -47,12 +48,13 @@ type stream[F any] struct {
 	who       caller
 	// table is the generation of tokens that last let the caller in.
 	table *tokenTable
+	// bell rings when there may be something to send.
+	bell bell
+	sent uint64 // frames
 }
 
 // frames is how a kind of stream says what every kind has to say.
-type frames[F, U any] struct {
-	begin     func() error // before the watch; nil: there is nothing to say
-	update    func(U) error
+type frames[F any] struct {
 	heartbeat *F
 	goAway    func(*intervenev1.GoAway) *F
 }
@@ -63,12 +65,13 @@ func openStream[F any](ctx context.Context, s *Server, out *connect.ServerStream
 	if !ok {
 		return nil, errors.New("open stream: the call did not come through Server.Handler")
 	}
-	st := &stream[F]{server: s, out: out, call: c, procedure: out.Conn().Spec().Procedure, who: callerOf(ctx), table: never}
-	if err := c.becomeStream(); err != nil {
-		return nil, err
-	}
+	st := &stream[F]{server: s, out: out, call: c, procedure: out.Conn().Spec().Procedure, who: callerOf(ctx), table: never, bell: newBell()}
 	if !s.streams.acquire(st.who.Principal) {
 		return nil, tooManyStreams()
+	}
+	if err := c.becomeStream(); err != nil {
+		s.streams.release(st.who.Principal)
+		return nil, err
 	}
 	s.metrics.streamsOpen.WithLabelValues(st.procedure).Inc()
 	return st, nil
@@ -84,11 +87,10 @@ func (st *stream[F]) send(frame *F) error {
 	if err := st.readmit(); err != nil {
 		return err
 	}
-	if err := st.call.beforeSend(); err != nil {
-		return err
-	}
 	start := time.Now()
+	st.call.beforeSend()
 	err := st.out.Send(frame)
+	st.call.afterSend()
 	// A frame that ran into its deadline may look sent: it lies in a buffer of a
 	// connection that is dead.
 	if time.Since(start) >= sendTimeout {
@@ -96,7 +98,9 @@ func (st *stream[F]) send(frame *F) error {
 	}
 	switch code := connect.CodeOf(err); {
 	case err == nil:
-		return st.call.afterSend()
+		st.sent++
+		st.server.metrics.frames.WithLabelValues(st.procedure).Inc()
+		return nil
 	case code == connect.CodeInternal, code == connect.CodeResourceExhausted:
 		return fmt.Errorf("send frame: %w", err) // it cannot be encoded, or is too large
 	}
@@ -114,56 +118,41 @@ func (st *stream[F]) readmit() error {
 		return nil
 	}
 	who, err := table.admit(st.who.token, st.server.access[st.procedure])
-	if err != nil || who != st.who {
+	if err != nil || who.Principal != st.who.Principal {
 		return unauthenticated()
 	}
 	st.table = table
 	return nil
 }
 
-// follow sends what watch tells of until somebody ends it.
-func follow[F, U any](ctx context.Context, st *stream[F], watch func(context.Context, func(U) error) error, f frames[F, U]) error {
-	reason, err := begin(ctx, st, watch, f)
+// serve calls pull whenever the bell rings, and keeps the stream alive in
+// between, until somebody ends it.
+func (st *stream[F]) serve(ctx context.Context, pull func() error, f frames[F]) error {
+	reason, err := st.loop(ctx, pull, f)
 	if err != nil {
 		reason = endOf(ctx, reason, err)
 	}
 	st.server.metrics.streamsEnded.WithLabelValues(st.procedure, reason).Inc()
-	// The end of the stream is sent after this returns, and needs its time.
-	return errors.Join(err, st.call.beforeSend())
+	return errors.Join(err, st.call.endStream())
 }
 
-// begin greets the caller, and serves it while watch runs.
-func begin[F, U any](ctx context.Context, st *stream[F], watch func(context.Context, func(U) error) error, f frames[F, U]) (string, error) {
-	if f.begin != nil {
-		if err := f.begin(); err != nil {
-			return endedByFailure, err
-		}
-	}
-	watching, stop := context.WithCancel(ctx)
-	updates := startFeed(watching, watch)
-	defer func() {
-		stop()
-		<-updates.ended
-	}()
-	return serve(ctx, st, updates, f)
-}
-
-// serve is the loop of a stream's goroutine. It returns what ended it.
-func serve[F, U any](ctx context.Context, st *stream[F], updates *feed[U], f frames[F, U]) (string, error) {
+// loop returns what ended the stream.
+func (st *stream[F]) loop(ctx context.Context, pull func() error, f frames[F]) (string, error) {
 	quiet := time.NewTimer(heartbeatInterval)
 	defer quiet.Stop()
 	age := time.NewTimer(maxStreamAge - rand.N(streamAgeJitter))
 	defer age.Stop()
+	over, stop := st.who.over()
+	defer stop()
+	st.bell.ring()
 	for {
 		if err := st.readmit(); err != nil {
 			return endedByRevoke, err
 		}
-		var err error
+		sent, err := st.sent, error(nil)
 		select {
-		case u := <-updates.updates:
-			if err = f.update(u); err == nil {
-				updates.sent <- struct{}{}
-			}
+		case <-st.bell:
+			err = pull()
 		case <-quiet.C:
 			err = st.send(f.heartbeat)
 		case <-st.table.replaced:
@@ -172,15 +161,17 @@ func serve[F, U any](ctx context.Context, st *stream[F], updates *feed[U], f fra
 			return endedByDrain, st.goAway(f.goAway, drainSpread)
 		case <-age.C:
 			return endedByAge, st.goAway(f.goAway, ageSpread)
-		case <-updates.ended:
-			return endedByBackend, backendEnded(updates.err)
+		case <-over:
+			return endedByExpiry, unauthenticated()
 		case <-ctx.Done():
 			return endedByCaller, ctx.Err()
 		}
 		if err != nil {
 			return endedByFailure, err
 		}
-		quiet.Reset(heartbeatInterval)
+		if st.sent != sent {
+			quiet.Reset(heartbeatInterval)
+		}
 	}
 }
 
@@ -190,24 +181,36 @@ func (st *stream[F]) goAway(frame func(*intervenev1.GoAway) *F, spread time.Dura
 	return st.send(frame(&intervenev1.GoAway{RetryAfter: durationpb.New(rand.N(spread))}))
 }
 
+// watchEndedError is that of a backend's watch that nobody stopped.
+type watchEndedError struct{ err error }
+
+func (e *watchEndedError) Error() string { return "watch: " + e.err.Error() }
+
+func (e *watchEndedError) Unwrap() error { return e.err }
+
 // backendEnded is err of a watch that nobody stopped: one that returns without
 // any is closing.
 func backendEnded(err error) error {
 	if err == nil {
-		return unavailable.error(nil)
+		err = unavailable.error(nil)
 	}
-	return fmt.Errorf("watch: %w", err)
+	return &watchEndedError{err}
 }
 
 // endOf makes a reason more exact by what went wrong.
 func endOf(ctx context.Context, reason string, err error) string {
 	switch {
+	case reason == endedByExpiry:
+		return reason
 	case connect.CodeOf(err) == connect.CodeUnauthenticated:
 		return endedByRevoke
 	case errors.Is(err, errStalled):
 		return endedByStall
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return endedByCaller
+	}
+	if _, ok := errors.AsType[*watchEndedError](err); ok {
+		return endedByBackend
 	}
 	return reason
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -490,4 +491,48 @@ func TestHiddenDeadlines(t *testing.T) {
 	if recorder.Code != http.StatusInternalServerError || !strings.Contains(e.log.String(), "deadlines") {
 		t.Errorf("got status %d, log %q, want %d and a log of why", recorder.Code, e.log, http.StatusInternalServerError)
 	}
+}
+
+// darkConn is a connection whose peer can vanish without a word: what it is sent
+// goes nowhere, and nothing comes from it.
+type darkConn struct {
+	net.Conn
+	dark *atomic.Bool
+}
+
+func (c darkConn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err != nil || !c.dark.Load() {
+			return n, err
+		}
+	}
+}
+
+func (c darkConn) Write(p []byte) (int, error) {
+	if c.dark.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// TestVanishedPeer: over HTTP/2 a ping finds out, long before a heartbeat would.
+func TestVanishedPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEdge(t)
+		var dark atomic.Bool
+		transport := e.transport(true)
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := e.pipes.dial(ctx, network, address)
+			return darkConn{conn, &dark}, err
+		}
+		client := intervenev1connect.NewLiveChatServiceClient(&http.Client{Transport: bearerTransport{ashaToken, transport}}, edgeURL)
+		settle(t, readBoard(t, client, &intervenev1.WatchBoardRequest{}))
+		dark.Store(true)
+		time.Sleep(sendPingTimeout + pingTimeout + time.Second)
+		synctest.Wait()
+		if open, left := e.streamsOpen(t), e.streamsEnded(t, endedByCaller); open != 0 || left != 1 {
+			t.Errorf("got %v streams open, %v left after %v, want 0 and 1", open, left, sendPingTimeout+pingTimeout)
+		}
+	})
 }

@@ -23,7 +23,10 @@ var _ connect.Interceptor = validation{}
 
 // newValidation compiles all rules now: a bad one fails the start, not a call.
 func newValidation(services []Service) (validation, error) {
-	schemas := []protoreflect.ServiceDescriptor{intervenev1.File_intervene_v1_livechat_proto.Services().ByName("LiveChatService")}
+	schemas := []protoreflect.ServiceDescriptor{
+		intervenev1.File_intervene_v1_livechat_proto.Services().ByName("LiveChatService"),
+		intervenev1.File_intervene_v1_bot_proto.Services().ByName("BotGatewayService"),
+	}
 	for _, service := range services {
 		schemas = append(schemas, service.Schema)
 	}
@@ -34,6 +37,7 @@ func newValidation(services []Service) (validation, error) {
 			requests = append(requests, methods.Get(i).Input())
 		}
 	}
+	requests = append(requests, new(intervenev1.TurnResponse).ProtoReflect().Descriptor()) // what bots answer
 	validator, err := protovalidate.New(protovalidate.WithMessageDescriptors(requests...), protovalidate.WithDisableLazy())
 	if err != nil {
 		return validation{}, fmt.Errorf("compile the schema's rules: %w", err)

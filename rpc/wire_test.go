@@ -87,6 +87,7 @@ func TestEventsMap(t *testing.T) {
 		engine.KindMediaChanged:    {engine.MediaChanged{}, "media_change"},
 		engine.KindTrimmed:         {engine.Trimmed{}, "trim"},
 		engine.KindErased:          {engine.Erased{}, "erasure"},
+		engine.KindTurnAccepted:    {engine.TurnAccepted{}, "other"},
 	}
 	for kind := engine.EventKind(1); kind.String() != "unknown"; kind++ {
 		tt, ok := tests[kind]

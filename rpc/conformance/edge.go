@@ -26,7 +26,7 @@ func newEdge() (*rpc.Server, error) {
 	// The suite asks for the errors that an edge logs: they would hide its verdict.
 	silent := slog.New(slog.DiscardHandler)
 	return rpc.New(rpc.Options{
-		Commands: nobody{}, Conversations: nobody{}, Boards: nobody{}, Starter: nobody{}, References: nobody{},
+		Commands: nobody{}, Conversations: nobody{}, Boards: nobody{}, Presences: nobody{}, Starter: nobody{}, References: nobody{}, Identities: nobody{}, Overviews: nobody{},
 		DeadLetters: nobody{}, Templates: nobody{}, Receipts: nobody{}, Media: nobody{},
 		Tokens: tokens, Ready: func() bool { return true }, Log: silent,
 		Services: []rpc.Service{{
@@ -44,8 +44,11 @@ type nobody struct {
 	rpc.Commands
 	rpc.Conversations
 	rpc.Boards
+	rpc.Presences
 	rpc.Starter
 	rpc.References
+	rpc.Identities
+	rpc.Overviews
 	deadLetters
 	templates
 	rpc.Receipts

@@ -97,7 +97,14 @@ type WatchBoardRequest struct {
 	// answered with Reset and a snapshot.
 	ResumeToken []byte `protobuf:"bytes,4,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	// The cards that the client shows; at most three windows of 200.
-	Known         []*KnownCard `protobuf:"bytes,5,rep,name=known,proto3" json:"known,omitempty"`
+	// With include_mine, three more windows at most.
+	Known []*KnownCard `protobuf:"bytes,5,rep,name=known,proto3" json:"known,omitempty"`
+	// Adds what the caller holds, inside the window and the filter or not, at most
+	// the 200 oldest: a top bar that never misses one's own chats needs no second
+	// stream.
+	IncludeMine bool `protobuf:"varint,6,opt,name=include_mine,json=includeMine,proto3" json:"include_mine,omitempty"`
+	// Adds who is online and what they have open: PresenceUpdates.
+	Presence      bool `protobuf:"varint,7,opt,name=presence,proto3" json:"presence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -165,6 +172,20 @@ func (x *WatchBoardRequest) GetKnown() []*KnownCard {
 		return x.Known
 	}
 	return nil
+}
+
+func (x *WatchBoardRequest) GetIncludeMine() bool {
+	if x != nil {
+		return x.IncludeMine
+	}
+	return false
+}
+
+func (x *WatchBoardRequest) GetPresence() bool {
+	if x != nil {
+		return x.Presence
+	}
+	return false
 }
 
 // Filter narrows the cards of a board; all that is set must hold. Counters count
@@ -298,7 +319,11 @@ func (x *KnownCard) GetVersion() uint64 {
 // SnapshotChunks until the last one (none when a resume succeeded), then
 // DeltaBatches as the board changes. Heartbeats come whenever nothing else
 // does. Whoever gets Reset forgets all cards; a snapshot follows on the same
-// stream. A client that reads too slowly gets fewer, newer frames.
+// stream. A client that reads too slowly gets fewer, newer frames; one that is
+// further behind than the server remembers gets Reset; one that does not read a
+// frame for 10 seconds is closed. Changes come at once after a quiet time, then
+// every 50 milliseconds, and less often, up to a second, when there are more
+// subscribers than the server has CPU for.
 type WatchBoardResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Frame:
@@ -309,6 +334,7 @@ type WatchBoardResponse struct {
 	//	*WatchBoardResponse_Heartbeat
 	//	*WatchBoardResponse_Reset_
 	//	*WatchBoardResponse_GoAway
+	//	*WatchBoardResponse_Presence
 	Frame         isWatchBoardResponse_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -405,6 +431,15 @@ func (x *WatchBoardResponse) GetGoAway() *GoAway {
 	return nil
 }
 
+func (x *WatchBoardResponse) GetPresence() *PresenceUpdate {
+	if x != nil {
+		if x, ok := x.Frame.(*WatchBoardResponse_Presence); ok {
+			return x.Presence
+		}
+	}
+	return nil
+}
+
 type isWatchBoardResponse_Frame interface {
 	isWatchBoardResponse_Frame()
 }
@@ -433,6 +468,10 @@ type WatchBoardResponse_GoAway struct {
 	GoAway *GoAway `protobuf:"bytes,6,opt,name=go_away,json=goAway,proto3,oneof"`
 }
 
+type WatchBoardResponse_Presence struct {
+	Presence *PresenceUpdate `protobuf:"bytes,7,opt,name=presence,proto3,oneof"`
+}
+
 func (*WatchBoardResponse_Hello) isWatchBoardResponse_Frame() {}
 
 func (*WatchBoardResponse_SnapshotChunk) isWatchBoardResponse_Frame() {}
@@ -445,6 +484,8 @@ func (*WatchBoardResponse_Reset_) isWatchBoardResponse_Frame() {}
 
 func (*WatchBoardResponse_GoAway) isWatchBoardResponse_Frame() {}
 
+func (*WatchBoardResponse_Presence) isWatchBoardResponse_Frame() {}
+
 // Hello opens a stream.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -453,8 +494,16 @@ type Hello struct {
 	// At least one frame comes in each interval. A client that sees none for
 	// two intervals should reconnect.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,2,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// With WatchConversation: names the journal; see its request. A board's token
+	// comes with its frames.
+	ResumeToken []byte `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// Who the caller is: one's own id among agents and holders.
+	AgentId string `protobuf:"bytes,4,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// Names the journal. When it is another one than before, the data was restored
+	// from a backup, and no version that a client knows means anything any more.
+	JournalId     string `protobuf:"bytes,5,opt,name=journal_id,json=journalId,proto3" json:"journal_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -501,8 +550,31 @@ func (x *Hello) GetHeartbeatInterval() *durationpb.Duration {
 	return nil
 }
 
+func (x *Hello) GetResumeToken() []byte {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return nil
+}
+
+func (x *Hello) GetAgentId() string {
+	if x != nil {
+		return x.AgentId
+	}
+	return ""
+}
+
+func (x *Hello) GetJournalId() string {
+	if x != nil {
+		return x.JournalId
+	}
+	return ""
+}
+
 // SnapshotChunk is a part of the board as it stands. REQUESTING and
-// INTERVENED come oldest first, ACTIVE newest activity first.
+// INTERVENED come oldest first, ACTIVE newest activity first. ACTIVE is ordered in
+// steps of a minute, and within one by conversation_id: a busy bot does not
+// reorder a board with each message.
 type SnapshotChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Cards []*Card                `protobuf:"bytes,1,rep,name=cards,proto3" json:"cards,omitempty"`
@@ -949,13 +1021,15 @@ var File_intervene_v1_board_proto protoreflect.FileDescriptor
 
 const file_intervene_v1_board_proto_rawDesc = "" +
 	"\n" +
-	"\x18intervene/v1/board.proto\x12\fintervene.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fintervene/v1/conversation.proto\"\x87\x02\n" +
+	"\x18intervene/v1/board.proto\x12\fintervene.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fintervene/v1/conversation.proto\x1a\x1bintervene/v1/presence.proto\"\xc6\x02\n" +
 	"\x11WatchBoardRequest\x12E\n" +
 	"\acolumns\x18\x01 \x03(\x0e2\x14.intervene.v1.ColumnB\x15\xbaH\x12\x92\x01\x0f\x10\x03\x18\x01\"\t\x82\x01\x06\x18\x01\x18\x02\x18\x03R\acolumns\x12,\n" +
 	"\x06filter\x18\x02 \x01(\v2\x14.intervene.v1.FilterR\x06filter\x12\x16\n" +
 	"\x06window\x18\x03 \x01(\rR\x06window\x12+\n" +
 	"\fresume_token\x18\x04 \x01(\fB\b\xbaH\x05z\x03\x18\x80\bR\vresumeToken\x128\n" +
-	"\x05known\x18\x05 \x03(\v2\x17.intervene.v1.KnownCardB\t\xbaH\x06\x92\x01\x03\x10\xd8\x04R\x05known\"\x7f\n" +
+	"\x05known\x18\x05 \x03(\v2\x17.intervene.v1.KnownCardB\t\xbaH\x06\x92\x01\x03\x10\xb0\tR\x05known\x12!\n" +
+	"\finclude_mine\x18\x06 \x01(\bR\vincludeMine\x12\x1a\n" +
+	"\bpresence\x18\a \x01(\bR\bpresence\"\x7f\n" +
 	"\x06Filter\x12\x12\n" +
 	"\x04mine\x18\x01 \x01(\bR\x04mine\x12\x1e\n" +
 	"\n" +
@@ -966,7 +1040,7 @@ const file_intervene_v1_board_proto_rawDesc = "" +
 	"\x03tag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x03tag\"Y\n" +
 	"\tKnownCard\x122\n" +
 	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion\"\xe4\x02\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\"\xa0\x03\n" +
 	"\x12WatchBoardResponse\x12+\n" +
 	"\x05hello\x18\x01 \x01(\v2\x13.intervene.v1.HelloH\x00R\x05hello\x12D\n" +
 	"\x0esnapshot_chunk\x18\x02 \x01(\v2\x1b.intervene.v1.SnapshotChunkH\x00R\rsnapshotChunk\x12;\n" +
@@ -974,11 +1048,16 @@ const file_intervene_v1_board_proto_rawDesc = "" +
 	"deltaBatch\x127\n" +
 	"\theartbeat\x18\x04 \x01(\v2\x17.intervene.v1.HeartbeatH\x00R\theartbeat\x12+\n" +
 	"\x05reset\x18\x05 \x01(\v2\x13.intervene.v1.ResetH\x00R\x05reset\x12/\n" +
-	"\ago_away\x18\x06 \x01(\v2\x14.intervene.v1.GoAwayH\x00R\x06goAwayB\a\n" +
-	"\x05frame\"n\n" +
+	"\ago_away\x18\x06 \x01(\v2\x14.intervene.v1.GoAwayH\x00R\x06goAway\x12:\n" +
+	"\bpresence\x18\a \x01(\v2\x1c.intervene.v1.PresenceUpdateH\x00R\bpresenceB\a\n" +
+	"\x05frame\"\xcb\x01\n" +
 	"\x05Hello\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12H\n" +
-	"\x12heartbeat_interval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xa4\x01\n" +
+	"\x12heartbeat_interval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12!\n" +
+	"\fresume_token\x18\x03 \x01(\fR\vresumeToken\x12\x19\n" +
+	"\bagent_id\x18\x04 \x01(\tR\aagentId\x12\x1d\n" +
+	"\n" +
+	"journal_id\x18\x05 \x01(\tR\tjournalId\"\xa4\x01\n" +
 	"\rSnapshotChunk\x12(\n" +
 	"\x05cards\x18\x01 \x03(\v2\x12.intervene.v1.CardR\x05cards\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\bR\x04last\x122\n" +
@@ -1042,9 +1121,10 @@ var file_intervene_v1_board_proto_goTypes = []any{
 	(*Reset)(nil),                 // 12: intervene.v1.Reset
 	(*GoAway)(nil),                // 13: intervene.v1.GoAway
 	(Column)(0),                   // 14: intervene.v1.Column
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
-	(*Card)(nil),                  // 16: intervene.v1.Card
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*PresenceUpdate)(nil),        // 15: intervene.v1.PresenceUpdate
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*Card)(nil),                  // 17: intervene.v1.Card
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_intervene_v1_board_proto_depIdxs = []int32{
 	14, // 0: intervene.v1.WatchBoardRequest.columns:type_name -> intervene.v1.Column
@@ -1056,22 +1136,23 @@ var file_intervene_v1_board_proto_depIdxs = []int32{
 	11, // 6: intervene.v1.WatchBoardResponse.heartbeat:type_name -> intervene.v1.Heartbeat
 	12, // 7: intervene.v1.WatchBoardResponse.reset:type_name -> intervene.v1.Reset
 	13, // 8: intervene.v1.WatchBoardResponse.go_away:type_name -> intervene.v1.GoAway
-	15, // 9: intervene.v1.Hello.heartbeat_interval:type_name -> google.protobuf.Duration
-	16, // 10: intervene.v1.SnapshotChunk.cards:type_name -> intervene.v1.Card
-	9,  // 11: intervene.v1.SnapshotChunk.counters:type_name -> intervene.v1.Counters
-	16, // 12: intervene.v1.DeltaBatch.upserts:type_name -> intervene.v1.Card
-	8,  // 13: intervene.v1.DeltaBatch.removed:type_name -> intervene.v1.Removal
-	9,  // 14: intervene.v1.DeltaBatch.counters:type_name -> intervene.v1.Counters
-	10, // 15: intervene.v1.Counters.columns:type_name -> intervene.v1.ColumnCounter
-	14, // 16: intervene.v1.ColumnCounter.column:type_name -> intervene.v1.Column
-	17, // 17: intervene.v1.ColumnCounter.oldest_waiting_since:type_name -> google.protobuf.Timestamp
-	0,  // 18: intervene.v1.Reset.reason:type_name -> intervene.v1.ResetReason
-	15, // 19: intervene.v1.GoAway.retry_after:type_name -> google.protobuf.Duration
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	15, // 9: intervene.v1.WatchBoardResponse.presence:type_name -> intervene.v1.PresenceUpdate
+	16, // 10: intervene.v1.Hello.heartbeat_interval:type_name -> google.protobuf.Duration
+	17, // 11: intervene.v1.SnapshotChunk.cards:type_name -> intervene.v1.Card
+	9,  // 12: intervene.v1.SnapshotChunk.counters:type_name -> intervene.v1.Counters
+	17, // 13: intervene.v1.DeltaBatch.upserts:type_name -> intervene.v1.Card
+	8,  // 14: intervene.v1.DeltaBatch.removed:type_name -> intervene.v1.Removal
+	9,  // 15: intervene.v1.DeltaBatch.counters:type_name -> intervene.v1.Counters
+	10, // 16: intervene.v1.Counters.columns:type_name -> intervene.v1.ColumnCounter
+	14, // 17: intervene.v1.ColumnCounter.column:type_name -> intervene.v1.Column
+	18, // 18: intervene.v1.ColumnCounter.oldest_waiting_since:type_name -> google.protobuf.Timestamp
+	0,  // 19: intervene.v1.Reset.reason:type_name -> intervene.v1.ResetReason
+	16, // 20: intervene.v1.GoAway.retry_after:type_name -> google.protobuf.Duration
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_intervene_v1_board_proto_init() }
@@ -1080,6 +1161,7 @@ func file_intervene_v1_board_proto_init() {
 		return
 	}
 	file_intervene_v1_conversation_proto_init()
+	file_intervene_v1_presence_proto_init()
 	file_intervene_v1_board_proto_msgTypes[3].OneofWrappers = []any{
 		(*WatchBoardResponse_Hello)(nil),
 		(*WatchBoardResponse_SnapshotChunk)(nil),
@@ -1087,6 +1169,7 @@ func file_intervene_v1_board_proto_init() {
 		(*WatchBoardResponse_Heartbeat)(nil),
 		(*WatchBoardResponse_Reset_)(nil),
 		(*WatchBoardResponse_GoAway)(nil),
+		(*WatchBoardResponse_Presence)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

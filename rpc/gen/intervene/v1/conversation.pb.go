@@ -1360,7 +1360,10 @@ func (x *Referral) GetClickId() string {
 // contiguous: an event that this client need not understand comes as Other, so
 // that a gap always means a loss. They begin with 1, or, once older ones are gone
 // because their time of retention is over, with a later one. A message stands
-// here as it came; what became of it since follows in events of its own.
+// here as it came, its file PENDING, but with what the customer has done to it
+// since (or before: amendments may overtake their message). Everything else that
+// became of it follows in events of its own; an amendment that is older than what
+// the message has changes nothing.
 type ConversationEvent struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Version uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`

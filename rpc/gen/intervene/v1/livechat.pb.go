@@ -31,8 +31,12 @@ type ListConversationsRequest struct {
 	Column Column                 `protobuf:"varint,1,opt,name=column,proto3,enum=intervene.v1.Column" json:"column,omitempty"`
 	// 0 means 50, more than 200 is clamped to 200.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// The next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The next_page_token of the page before; empty for the first. It names a place
+	// in the order of the column, not a conversation: it stays good while rows move,
+	// and however old it is. It belongs to one column and filter.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Narrows the page as it narrows a board.
+	Filter        *Filter `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -88,11 +92,19 @@ func (x *ListConversationsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListConversationsRequest) GetFilter() *Filter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
 type ListConversationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// REQUESTING and INTERVENED oldest first, ACTIVE and HISTORY newest activity
 	// first. A conversation that moves while a client pages may be seen twice or
-	// not at all; WatchBoard has no such gap.
+	// not at all; WatchBoard has no such gap. With a filter a page may hold fewer
+	// than asked for, or none, and still not be the last.
 	Cards []*Card `protobuf:"bytes,1,rep,name=cards,proto3" json:"cards,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -2729,9 +2741,16 @@ type WatchConversationRequest struct {
 	// The version of the newest event that the client has; 0 for all that there
 	// are. When what follows it is gone, because its time of retention is over, the
 	// stream goes on with the oldest event that is there.
-	// One that the conversation has not reached is invalid_argument: the journal
-	// was restored, and the client begins anew from 0.
-	AfterVersion  uint64 `protobuf:"varint,2,opt,name=after_version,json=afterVersion,proto3" json:"after_version,omitempty"`
+	// One that the conversation has not reached is invalid_argument, unless
+	// resume_token tells why.
+	AfterVersion uint64 `protobuf:"varint,2,opt,name=after_version,json=afterVersion,proto3" json:"after_version,omitempty"`
+	// The one of the Hello that after_version was learned under; empty for a first
+	// call. When the journal was restored from a backup since, versions mean
+	// something else: the answer is Reset, and then as if after_version were 0.
+	ResumeToken []byte `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// With after_version 0 (or a Reset): begin with at most so many of the newest
+	// events; 0: with the oldest. ListMessages has what was before.
+	Tail          uint32 `protobuf:"varint,4,opt,name=tail,proto3" json:"tail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2780,10 +2799,25 @@ func (x *WatchConversationRequest) GetAfterVersion() uint64 {
 	return 0
 }
 
-// WatchConversationResponse is one frame: Card first, then every event after
-// after_version in order and without a gap, then new ones as they become
-// durable. A Card follows the events that changed it. Heartbeats come every 15
-// seconds in which nothing else does.
+func (x *WatchConversationRequest) GetResumeToken() []byte {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return nil
+}
+
+func (x *WatchConversationRequest) GetTail() uint32 {
+	if x != nil {
+		return x.Tail
+	}
+	return 0
+}
+
+// WatchConversationResponse is one frame: Hello first, then Card, then every event
+// after after_version in order and without a gap, then new ones as they become
+// durable. A Card follows the events that changed it. Viewers come when they
+// change, and first when there are any. Heartbeats come every 15 seconds in which
+// nothing else does. Whoever gets Reset forgets all events.
 type WatchConversationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Frame:
@@ -2792,6 +2826,9 @@ type WatchConversationResponse struct {
 	//	*WatchConversationResponse_Events
 	//	*WatchConversationResponse_Heartbeat
 	//	*WatchConversationResponse_GoAway
+	//	*WatchConversationResponse_Viewers
+	//	*WatchConversationResponse_Hello
+	//	*WatchConversationResponse_Reset_
 	Frame         isWatchConversationResponse_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2870,6 +2907,33 @@ func (x *WatchConversationResponse) GetGoAway() *GoAway {
 	return nil
 }
 
+func (x *WatchConversationResponse) GetViewers() *Viewers {
+	if x != nil {
+		if x, ok := x.Frame.(*WatchConversationResponse_Viewers); ok {
+			return x.Viewers
+		}
+	}
+	return nil
+}
+
+func (x *WatchConversationResponse) GetHello() *Hello {
+	if x != nil {
+		if x, ok := x.Frame.(*WatchConversationResponse_Hello); ok {
+			return x.Hello
+		}
+	}
+	return nil
+}
+
+func (x *WatchConversationResponse) GetReset_() *Reset {
+	if x != nil {
+		if x, ok := x.Frame.(*WatchConversationResponse_Reset_); ok {
+			return x.Reset_
+		}
+	}
+	return nil
+}
+
 type isWatchConversationResponse_Frame interface {
 	isWatchConversationResponse_Frame()
 }
@@ -2890,6 +2954,18 @@ type WatchConversationResponse_GoAway struct {
 	GoAway *GoAway `protobuf:"bytes,4,opt,name=go_away,json=goAway,proto3,oneof"`
 }
 
+type WatchConversationResponse_Viewers struct {
+	Viewers *Viewers `protobuf:"bytes,5,opt,name=viewers,proto3,oneof"`
+}
+
+type WatchConversationResponse_Hello struct {
+	Hello *Hello `protobuf:"bytes,6,opt,name=hello,proto3,oneof"`
+}
+
+type WatchConversationResponse_Reset_ struct {
+	Reset_ *Reset `protobuf:"bytes,7,opt,name=reset,proto3,oneof"`
+}
+
 func (*WatchConversationResponse_Card) isWatchConversationResponse_Frame() {}
 
 func (*WatchConversationResponse_Events) isWatchConversationResponse_Frame() {}
@@ -2897,6 +2973,12 @@ func (*WatchConversationResponse_Events) isWatchConversationResponse_Frame() {}
 func (*WatchConversationResponse_Heartbeat) isWatchConversationResponse_Frame() {}
 
 func (*WatchConversationResponse_GoAway) isWatchConversationResponse_Frame() {}
+
+func (*WatchConversationResponse_Viewers) isWatchConversationResponse_Frame() {}
+
+func (*WatchConversationResponse_Hello) isWatchConversationResponse_Frame() {}
+
+func (*WatchConversationResponse_Reset_) isWatchConversationResponse_Frame() {}
 
 // Events are contiguous, in order of version.
 type Events struct {
@@ -2947,13 +3029,14 @@ var File_intervene_v1_livechat_proto protoreflect.FileDescriptor
 
 const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\n" +
-	"\x1bintervene/v1/livechat.proto\x12\fintervene.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18intervene/v1/board.proto\x1a\x1aintervene/v1/content.proto\x1a\x1fintervene/v1/conversation.proto\"\xa3\x01\n" +
+	"\x1bintervene/v1/livechat.proto\x12\fintervene.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18intervene/v1/board.proto\x1a\x1aintervene/v1/console.proto\x1a\x1aintervene/v1/content.proto\x1a\x1fintervene/v1/conversation.proto\x1a\x1bintervene/v1/presence.proto\"\xd1\x01\n" +
 	"\x18ListConversationsRequest\x128\n" +
 	"\x06column\x18\x01 \x01(\x0e2\x14.intervene.v1.ColumnB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06column\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xa1\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12,\n" +
+	"\x06filter\x18\x04 \x01(\v2\x14.intervene.v1.FilterR\x06filter\"\xa1\x01\n" +
 	"\x19ListConversationsResponse\x12(\n" +
 	"\x05cards\x18\x01 \x03(\v2\x12.intervene.v1.CardR\x05cards\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
@@ -3144,18 +3227,23 @@ const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\x14EraseContactResponse\"G\n" +
 	"\x11SendTypingRequest\x122\n" +
 	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\"\x14\n" +
-	"\x12SendTypingResponse\"s\n" +
+	"\x12SendTypingResponse\"\xb4\x01\n" +
 	"\x18WatchConversationRequest\x122\n" +
 	"\x0fconversation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0econversationId\x12#\n" +
-	"\rafter_version\x18\x02 \x01(\x04R\fafterVersion\"\xe8\x01\n" +
+	"\rafter_version\x18\x02 \x01(\x04R\fafterVersion\x12+\n" +
+	"\fresume_token\x18\x03 \x01(\fB\b\xbaH\x05z\x03\x18\x80\bR\vresumeToken\x12\x12\n" +
+	"\x04tail\x18\x04 \x01(\rR\x04tail\"\xf5\x02\n" +
 	"\x19WatchConversationResponse\x12(\n" +
 	"\x04card\x18\x01 \x01(\v2\x12.intervene.v1.CardH\x00R\x04card\x12.\n" +
 	"\x06events\x18\x02 \x01(\v2\x14.intervene.v1.EventsH\x00R\x06events\x127\n" +
 	"\theartbeat\x18\x03 \x01(\v2\x17.intervene.v1.HeartbeatH\x00R\theartbeat\x12/\n" +
-	"\ago_away\x18\x04 \x01(\v2\x14.intervene.v1.GoAwayH\x00R\x06goAwayB\a\n" +
+	"\ago_away\x18\x04 \x01(\v2\x14.intervene.v1.GoAwayH\x00R\x06goAway\x121\n" +
+	"\aviewers\x18\x05 \x01(\v2\x15.intervene.v1.ViewersH\x00R\aviewers\x12+\n" +
+	"\x05hello\x18\x06 \x01(\v2\x13.intervene.v1.HelloH\x00R\x05hello\x12+\n" +
+	"\x05reset\x18\a \x01(\v2\x13.intervene.v1.ResetH\x00R\x05resetB\a\n" +
 	"\x05frame\"A\n" +
 	"\x06Events\x127\n" +
-	"\x06events\x18\x01 \x03(\v2\x1f.intervene.v1.ConversationEventR\x06events2\x96\x0f\n" +
+	"\x06events\x18\x01 \x03(\v2\x1f.intervene.v1.ConversationEventR\x06events2\xb2\x11\n" +
 	"\x0fLiveChatService\x12i\n" +
 	"\x11ListConversations\x12&.intervene.v1.ListConversationsRequest\x1a'.intervene.v1.ListConversationsResponse\"\x03\x90\x02\x01\x12c\n" +
 	"\x0fGetConversation\x12$.intervene.v1.GetConversationRequest\x1a%.intervene.v1.GetConversationResponse\"\x03\x90\x02\x01\x12Z\n" +
@@ -3163,7 +3251,9 @@ const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\n" +
 	"ListAgents\x12\x1f.intervene.v1.ListAgentsRequest\x1a .intervene.v1.ListAgentsResponse\"\x03\x90\x02\x01\x12]\n" +
 	"\rListTemplates\x12\".intervene.v1.ListTemplatesRequest\x1a#.intervene.v1.ListTemplatesResponse\"\x03\x90\x02\x01\x12c\n" +
-	"\x0fListDeadLetters\x12$.intervene.v1.ListDeadLettersRequest\x1a%.intervene.v1.ListDeadLettersResponse\"\x03\x90\x02\x01\x12R\n" +
+	"\x0fListDeadLetters\x12$.intervene.v1.ListDeadLettersRequest\x1a%.intervene.v1.ListDeadLettersResponse\"\x03\x90\x02\x01\x12d\n" +
+	"\x11FindConversations\x12&.intervene.v1.FindConversationsRequest\x1a'.intervene.v1.FindConversationsResponse\x12W\n" +
+	"\vGetOverview\x12 .intervene.v1.GetOverviewRequest\x1a!.intervene.v1.GetOverviewResponse\"\x03\x90\x02\x01\x12R\n" +
 	"\vSendMessage\x12 .intervene.v1.SendMessageRequest\x1a!.intervene.v1.SendMessageResponse\x12d\n" +
 	"\x11StartConversation\x12&.intervene.v1.StartConversationRequest\x1a'.intervene.v1.StartConversationResponse\x12X\n" +
 	"\rResendMessage\x12\".intervene.v1.ResendMessageRequest\x1a#.intervene.v1.ResendMessageResponse\x12U\n" +
@@ -3178,7 +3268,8 @@ const file_intervene_v1_livechat_proto_rawDesc = "" +
 	"\aSetTags\x12\x1c.intervene.v1.SetTagsRequest\x1a\x1d.intervene.v1.SetTagsResponse\x12U\n" +
 	"\fEraseContact\x12!.intervene.v1.EraseContactRequest\x1a\".intervene.v1.EraseContactResponse\x12O\n" +
 	"\n" +
-	"SendTyping\x12\x1f.intervene.v1.SendTypingRequest\x1a .intervene.v1.SendTypingResponse\x12V\n" +
+	"SendTyping\x12\x1f.intervene.v1.SendTypingRequest\x1a .intervene.v1.SendTypingResponse\x12[\n" +
+	"\x0eUpdatePresence\x12#.intervene.v1.UpdatePresenceRequest\x1a$.intervene.v1.UpdatePresenceResponse\x12V\n" +
 	"\n" +
 	"WatchBoard\x12\x1f.intervene.v1.WatchBoardRequest\x1a .intervene.v1.WatchBoardResponse\"\x03\x90\x02\x010\x01\x12k\n" +
 	"\x11WatchConversation\x12&.intervene.v1.WatchConversationRequest\x1a'.intervene.v1.WatchConversationResponse\"\x03\x90\x02\x010\x01BCZAgithub.com/intervenehq/intervene/rpc/gen/intervene/v1;intervenev1b\x06proto3"
@@ -3245,120 +3336,140 @@ var file_intervene_v1_livechat_proto_goTypes = []any{
 	(*WatchConversationResponse)(nil), // 45: intervene.v1.WatchConversationResponse
 	(*Events)(nil),                    // 46: intervene.v1.Events
 	(Column)(0),                       // 47: intervene.v1.Column
-	(*Card)(nil),                      // 48: intervene.v1.Card
-	(*Counters)(nil),                  // 49: intervene.v1.Counters
-	(*Message)(nil),                   // 50: intervene.v1.Message
-	(Role)(0),                         // 51: intervene.v1.Role
-	(*Text)(nil),                      // 52: intervene.v1.Text
-	(*Media)(nil),                     // 53: intervene.v1.Media
-	(*Location)(nil),                  // 54: intervene.v1.Location
-	(*Contacts)(nil),                  // 55: intervene.v1.Contacts
-	(*Reaction)(nil),                  // 56: intervene.v1.Reaction
-	(*Buttons)(nil),                   // 57: intervene.v1.Buttons
-	(*List)(nil),                      // 58: intervene.v1.List
-	(*Link)(nil),                      // 59: intervene.v1.Link
-	(*Template)(nil),                  // 60: intervene.v1.Template
-	(*Heartbeat)(nil),                 // 61: intervene.v1.Heartbeat
-	(*GoAway)(nil),                    // 62: intervene.v1.GoAway
-	(*ConversationEvent)(nil),         // 63: intervene.v1.ConversationEvent
-	(*WatchBoardRequest)(nil),         // 64: intervene.v1.WatchBoardRequest
-	(*WatchBoardResponse)(nil),        // 65: intervene.v1.WatchBoardResponse
+	(*Filter)(nil),                    // 48: intervene.v1.Filter
+	(*Card)(nil),                      // 49: intervene.v1.Card
+	(*Counters)(nil),                  // 50: intervene.v1.Counters
+	(*Message)(nil),                   // 51: intervene.v1.Message
+	(Role)(0),                         // 52: intervene.v1.Role
+	(*Text)(nil),                      // 53: intervene.v1.Text
+	(*Media)(nil),                     // 54: intervene.v1.Media
+	(*Location)(nil),                  // 55: intervene.v1.Location
+	(*Contacts)(nil),                  // 56: intervene.v1.Contacts
+	(*Reaction)(nil),                  // 57: intervene.v1.Reaction
+	(*Buttons)(nil),                   // 58: intervene.v1.Buttons
+	(*List)(nil),                      // 59: intervene.v1.List
+	(*Link)(nil),                      // 60: intervene.v1.Link
+	(*Template)(nil),                  // 61: intervene.v1.Template
+	(*Heartbeat)(nil),                 // 62: intervene.v1.Heartbeat
+	(*GoAway)(nil),                    // 63: intervene.v1.GoAway
+	(*Viewers)(nil),                   // 64: intervene.v1.Viewers
+	(*Hello)(nil),                     // 65: intervene.v1.Hello
+	(*Reset)(nil),                     // 66: intervene.v1.Reset
+	(*ConversationEvent)(nil),         // 67: intervene.v1.ConversationEvent
+	(*FindConversationsRequest)(nil),  // 68: intervene.v1.FindConversationsRequest
+	(*GetOverviewRequest)(nil),        // 69: intervene.v1.GetOverviewRequest
+	(*UpdatePresenceRequest)(nil),     // 70: intervene.v1.UpdatePresenceRequest
+	(*WatchBoardRequest)(nil),         // 71: intervene.v1.WatchBoardRequest
+	(*FindConversationsResponse)(nil), // 72: intervene.v1.FindConversationsResponse
+	(*GetOverviewResponse)(nil),       // 73: intervene.v1.GetOverviewResponse
+	(*UpdatePresenceResponse)(nil),    // 74: intervene.v1.UpdatePresenceResponse
+	(*WatchBoardResponse)(nil),        // 75: intervene.v1.WatchBoardResponse
 }
 var file_intervene_v1_livechat_proto_depIdxs = []int32{
 	47, // 0: intervene.v1.ListConversationsRequest.column:type_name -> intervene.v1.Column
-	48, // 1: intervene.v1.ListConversationsResponse.cards:type_name -> intervene.v1.Card
-	49, // 2: intervene.v1.ListConversationsResponse.counters:type_name -> intervene.v1.Counters
-	48, // 3: intervene.v1.GetConversationResponse.card:type_name -> intervene.v1.Card
-	50, // 4: intervene.v1.ListMessagesResponse.messages:type_name -> intervene.v1.Message
-	8,  // 5: intervene.v1.ListAgentsResponse.agents:type_name -> intervene.v1.Agent
-	51, // 6: intervene.v1.Agent.role:type_name -> intervene.v1.Role
-	11, // 7: intervene.v1.ListTemplatesResponse.templates:type_name -> intervene.v1.TemplateInfo
-	12, // 8: intervene.v1.TemplateInfo.parts:type_name -> intervene.v1.TemplatePart
-	13, // 9: intervene.v1.TemplatePart.buttons:type_name -> intervene.v1.TemplateButton
-	50, // 10: intervene.v1.ListDeadLettersResponse.messages:type_name -> intervene.v1.Message
-	52, // 11: intervene.v1.SendMessageRequest.text:type_name -> intervene.v1.Text
-	53, // 12: intervene.v1.SendMessageRequest.image:type_name -> intervene.v1.Media
-	53, // 13: intervene.v1.SendMessageRequest.video:type_name -> intervene.v1.Media
-	53, // 14: intervene.v1.SendMessageRequest.audio:type_name -> intervene.v1.Media
-	53, // 15: intervene.v1.SendMessageRequest.document:type_name -> intervene.v1.Media
-	53, // 16: intervene.v1.SendMessageRequest.sticker:type_name -> intervene.v1.Media
-	54, // 17: intervene.v1.SendMessageRequest.location:type_name -> intervene.v1.Location
-	55, // 18: intervene.v1.SendMessageRequest.contacts:type_name -> intervene.v1.Contacts
-	56, // 19: intervene.v1.SendMessageRequest.reaction:type_name -> intervene.v1.Reaction
-	57, // 20: intervene.v1.SendMessageRequest.buttons:type_name -> intervene.v1.Buttons
-	58, // 21: intervene.v1.SendMessageRequest.list:type_name -> intervene.v1.List
-	59, // 22: intervene.v1.SendMessageRequest.link:type_name -> intervene.v1.Link
-	60, // 23: intervene.v1.SendMessageRequest.template:type_name -> intervene.v1.Template
-	48, // 24: intervene.v1.SendMessageResponse.card:type_name -> intervene.v1.Card
-	50, // 25: intervene.v1.SendMessageResponse.message:type_name -> intervene.v1.Message
-	60, // 26: intervene.v1.StartConversationRequest.template:type_name -> intervene.v1.Template
-	48, // 27: intervene.v1.StartConversationResponse.card:type_name -> intervene.v1.Card
-	50, // 28: intervene.v1.StartConversationResponse.message:type_name -> intervene.v1.Message
-	48, // 29: intervene.v1.ResendMessageResponse.card:type_name -> intervene.v1.Card
-	50, // 30: intervene.v1.ResendMessageResponse.message:type_name -> intervene.v1.Message
-	48, // 31: intervene.v1.RequestAgentResponse.card:type_name -> intervene.v1.Card
-	48, // 32: intervene.v1.WithdrawRequestResponse.card:type_name -> intervene.v1.Card
-	48, // 33: intervene.v1.InterveneResponse.card:type_name -> intervene.v1.Card
-	48, // 34: intervene.v1.TakeOverResponse.card:type_name -> intervene.v1.Card
-	48, // 35: intervene.v1.TransferResponse.card:type_name -> intervene.v1.Card
-	48, // 36: intervene.v1.ResolveResponse.card:type_name -> intervene.v1.Card
-	48, // 37: intervene.v1.MarkReadResponse.card:type_name -> intervene.v1.Card
-	48, // 38: intervene.v1.AddNoteResponse.card:type_name -> intervene.v1.Card
-	48, // 39: intervene.v1.SetTagsResponse.card:type_name -> intervene.v1.Card
-	48, // 40: intervene.v1.WatchConversationResponse.card:type_name -> intervene.v1.Card
-	46, // 41: intervene.v1.WatchConversationResponse.events:type_name -> intervene.v1.Events
-	61, // 42: intervene.v1.WatchConversationResponse.heartbeat:type_name -> intervene.v1.Heartbeat
-	62, // 43: intervene.v1.WatchConversationResponse.go_away:type_name -> intervene.v1.GoAway
-	63, // 44: intervene.v1.Events.events:type_name -> intervene.v1.ConversationEvent
-	0,  // 45: intervene.v1.LiveChatService.ListConversations:input_type -> intervene.v1.ListConversationsRequest
-	2,  // 46: intervene.v1.LiveChatService.GetConversation:input_type -> intervene.v1.GetConversationRequest
-	4,  // 47: intervene.v1.LiveChatService.ListMessages:input_type -> intervene.v1.ListMessagesRequest
-	6,  // 48: intervene.v1.LiveChatService.ListAgents:input_type -> intervene.v1.ListAgentsRequest
-	9,  // 49: intervene.v1.LiveChatService.ListTemplates:input_type -> intervene.v1.ListTemplatesRequest
-	14, // 50: intervene.v1.LiveChatService.ListDeadLetters:input_type -> intervene.v1.ListDeadLettersRequest
-	16, // 51: intervene.v1.LiveChatService.SendMessage:input_type -> intervene.v1.SendMessageRequest
-	18, // 52: intervene.v1.LiveChatService.StartConversation:input_type -> intervene.v1.StartConversationRequest
-	20, // 53: intervene.v1.LiveChatService.ResendMessage:input_type -> intervene.v1.ResendMessageRequest
-	22, // 54: intervene.v1.LiveChatService.RequestAgent:input_type -> intervene.v1.RequestAgentRequest
-	24, // 55: intervene.v1.LiveChatService.WithdrawRequest:input_type -> intervene.v1.WithdrawRequestRequest
-	26, // 56: intervene.v1.LiveChatService.Intervene:input_type -> intervene.v1.InterveneRequest
-	28, // 57: intervene.v1.LiveChatService.TakeOver:input_type -> intervene.v1.TakeOverRequest
-	30, // 58: intervene.v1.LiveChatService.Transfer:input_type -> intervene.v1.TransferRequest
-	32, // 59: intervene.v1.LiveChatService.Resolve:input_type -> intervene.v1.ResolveRequest
-	34, // 60: intervene.v1.LiveChatService.MarkRead:input_type -> intervene.v1.MarkReadRequest
-	36, // 61: intervene.v1.LiveChatService.AddNote:input_type -> intervene.v1.AddNoteRequest
-	38, // 62: intervene.v1.LiveChatService.SetTags:input_type -> intervene.v1.SetTagsRequest
-	40, // 63: intervene.v1.LiveChatService.EraseContact:input_type -> intervene.v1.EraseContactRequest
-	42, // 64: intervene.v1.LiveChatService.SendTyping:input_type -> intervene.v1.SendTypingRequest
-	64, // 65: intervene.v1.LiveChatService.WatchBoard:input_type -> intervene.v1.WatchBoardRequest
-	44, // 66: intervene.v1.LiveChatService.WatchConversation:input_type -> intervene.v1.WatchConversationRequest
-	1,  // 67: intervene.v1.LiveChatService.ListConversations:output_type -> intervene.v1.ListConversationsResponse
-	3,  // 68: intervene.v1.LiveChatService.GetConversation:output_type -> intervene.v1.GetConversationResponse
-	5,  // 69: intervene.v1.LiveChatService.ListMessages:output_type -> intervene.v1.ListMessagesResponse
-	7,  // 70: intervene.v1.LiveChatService.ListAgents:output_type -> intervene.v1.ListAgentsResponse
-	10, // 71: intervene.v1.LiveChatService.ListTemplates:output_type -> intervene.v1.ListTemplatesResponse
-	15, // 72: intervene.v1.LiveChatService.ListDeadLetters:output_type -> intervene.v1.ListDeadLettersResponse
-	17, // 73: intervene.v1.LiveChatService.SendMessage:output_type -> intervene.v1.SendMessageResponse
-	19, // 74: intervene.v1.LiveChatService.StartConversation:output_type -> intervene.v1.StartConversationResponse
-	21, // 75: intervene.v1.LiveChatService.ResendMessage:output_type -> intervene.v1.ResendMessageResponse
-	23, // 76: intervene.v1.LiveChatService.RequestAgent:output_type -> intervene.v1.RequestAgentResponse
-	25, // 77: intervene.v1.LiveChatService.WithdrawRequest:output_type -> intervene.v1.WithdrawRequestResponse
-	27, // 78: intervene.v1.LiveChatService.Intervene:output_type -> intervene.v1.InterveneResponse
-	29, // 79: intervene.v1.LiveChatService.TakeOver:output_type -> intervene.v1.TakeOverResponse
-	31, // 80: intervene.v1.LiveChatService.Transfer:output_type -> intervene.v1.TransferResponse
-	33, // 81: intervene.v1.LiveChatService.Resolve:output_type -> intervene.v1.ResolveResponse
-	35, // 82: intervene.v1.LiveChatService.MarkRead:output_type -> intervene.v1.MarkReadResponse
-	37, // 83: intervene.v1.LiveChatService.AddNote:output_type -> intervene.v1.AddNoteResponse
-	39, // 84: intervene.v1.LiveChatService.SetTags:output_type -> intervene.v1.SetTagsResponse
-	41, // 85: intervene.v1.LiveChatService.EraseContact:output_type -> intervene.v1.EraseContactResponse
-	43, // 86: intervene.v1.LiveChatService.SendTyping:output_type -> intervene.v1.SendTypingResponse
-	65, // 87: intervene.v1.LiveChatService.WatchBoard:output_type -> intervene.v1.WatchBoardResponse
-	45, // 88: intervene.v1.LiveChatService.WatchConversation:output_type -> intervene.v1.WatchConversationResponse
-	67, // [67:89] is the sub-list for method output_type
-	45, // [45:67] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	48, // 1: intervene.v1.ListConversationsRequest.filter:type_name -> intervene.v1.Filter
+	49, // 2: intervene.v1.ListConversationsResponse.cards:type_name -> intervene.v1.Card
+	50, // 3: intervene.v1.ListConversationsResponse.counters:type_name -> intervene.v1.Counters
+	49, // 4: intervene.v1.GetConversationResponse.card:type_name -> intervene.v1.Card
+	51, // 5: intervene.v1.ListMessagesResponse.messages:type_name -> intervene.v1.Message
+	8,  // 6: intervene.v1.ListAgentsResponse.agents:type_name -> intervene.v1.Agent
+	52, // 7: intervene.v1.Agent.role:type_name -> intervene.v1.Role
+	11, // 8: intervene.v1.ListTemplatesResponse.templates:type_name -> intervene.v1.TemplateInfo
+	12, // 9: intervene.v1.TemplateInfo.parts:type_name -> intervene.v1.TemplatePart
+	13, // 10: intervene.v1.TemplatePart.buttons:type_name -> intervene.v1.TemplateButton
+	51, // 11: intervene.v1.ListDeadLettersResponse.messages:type_name -> intervene.v1.Message
+	53, // 12: intervene.v1.SendMessageRequest.text:type_name -> intervene.v1.Text
+	54, // 13: intervene.v1.SendMessageRequest.image:type_name -> intervene.v1.Media
+	54, // 14: intervene.v1.SendMessageRequest.video:type_name -> intervene.v1.Media
+	54, // 15: intervene.v1.SendMessageRequest.audio:type_name -> intervene.v1.Media
+	54, // 16: intervene.v1.SendMessageRequest.document:type_name -> intervene.v1.Media
+	54, // 17: intervene.v1.SendMessageRequest.sticker:type_name -> intervene.v1.Media
+	55, // 18: intervene.v1.SendMessageRequest.location:type_name -> intervene.v1.Location
+	56, // 19: intervene.v1.SendMessageRequest.contacts:type_name -> intervene.v1.Contacts
+	57, // 20: intervene.v1.SendMessageRequest.reaction:type_name -> intervene.v1.Reaction
+	58, // 21: intervene.v1.SendMessageRequest.buttons:type_name -> intervene.v1.Buttons
+	59, // 22: intervene.v1.SendMessageRequest.list:type_name -> intervene.v1.List
+	60, // 23: intervene.v1.SendMessageRequest.link:type_name -> intervene.v1.Link
+	61, // 24: intervene.v1.SendMessageRequest.template:type_name -> intervene.v1.Template
+	49, // 25: intervene.v1.SendMessageResponse.card:type_name -> intervene.v1.Card
+	51, // 26: intervene.v1.SendMessageResponse.message:type_name -> intervene.v1.Message
+	61, // 27: intervene.v1.StartConversationRequest.template:type_name -> intervene.v1.Template
+	49, // 28: intervene.v1.StartConversationResponse.card:type_name -> intervene.v1.Card
+	51, // 29: intervene.v1.StartConversationResponse.message:type_name -> intervene.v1.Message
+	49, // 30: intervene.v1.ResendMessageResponse.card:type_name -> intervene.v1.Card
+	51, // 31: intervene.v1.ResendMessageResponse.message:type_name -> intervene.v1.Message
+	49, // 32: intervene.v1.RequestAgentResponse.card:type_name -> intervene.v1.Card
+	49, // 33: intervene.v1.WithdrawRequestResponse.card:type_name -> intervene.v1.Card
+	49, // 34: intervene.v1.InterveneResponse.card:type_name -> intervene.v1.Card
+	49, // 35: intervene.v1.TakeOverResponse.card:type_name -> intervene.v1.Card
+	49, // 36: intervene.v1.TransferResponse.card:type_name -> intervene.v1.Card
+	49, // 37: intervene.v1.ResolveResponse.card:type_name -> intervene.v1.Card
+	49, // 38: intervene.v1.MarkReadResponse.card:type_name -> intervene.v1.Card
+	49, // 39: intervene.v1.AddNoteResponse.card:type_name -> intervene.v1.Card
+	49, // 40: intervene.v1.SetTagsResponse.card:type_name -> intervene.v1.Card
+	49, // 41: intervene.v1.WatchConversationResponse.card:type_name -> intervene.v1.Card
+	46, // 42: intervene.v1.WatchConversationResponse.events:type_name -> intervene.v1.Events
+	62, // 43: intervene.v1.WatchConversationResponse.heartbeat:type_name -> intervene.v1.Heartbeat
+	63, // 44: intervene.v1.WatchConversationResponse.go_away:type_name -> intervene.v1.GoAway
+	64, // 45: intervene.v1.WatchConversationResponse.viewers:type_name -> intervene.v1.Viewers
+	65, // 46: intervene.v1.WatchConversationResponse.hello:type_name -> intervene.v1.Hello
+	66, // 47: intervene.v1.WatchConversationResponse.reset:type_name -> intervene.v1.Reset
+	67, // 48: intervene.v1.Events.events:type_name -> intervene.v1.ConversationEvent
+	0,  // 49: intervene.v1.LiveChatService.ListConversations:input_type -> intervene.v1.ListConversationsRequest
+	2,  // 50: intervene.v1.LiveChatService.GetConversation:input_type -> intervene.v1.GetConversationRequest
+	4,  // 51: intervene.v1.LiveChatService.ListMessages:input_type -> intervene.v1.ListMessagesRequest
+	6,  // 52: intervene.v1.LiveChatService.ListAgents:input_type -> intervene.v1.ListAgentsRequest
+	9,  // 53: intervene.v1.LiveChatService.ListTemplates:input_type -> intervene.v1.ListTemplatesRequest
+	14, // 54: intervene.v1.LiveChatService.ListDeadLetters:input_type -> intervene.v1.ListDeadLettersRequest
+	68, // 55: intervene.v1.LiveChatService.FindConversations:input_type -> intervene.v1.FindConversationsRequest
+	69, // 56: intervene.v1.LiveChatService.GetOverview:input_type -> intervene.v1.GetOverviewRequest
+	16, // 57: intervene.v1.LiveChatService.SendMessage:input_type -> intervene.v1.SendMessageRequest
+	18, // 58: intervene.v1.LiveChatService.StartConversation:input_type -> intervene.v1.StartConversationRequest
+	20, // 59: intervene.v1.LiveChatService.ResendMessage:input_type -> intervene.v1.ResendMessageRequest
+	22, // 60: intervene.v1.LiveChatService.RequestAgent:input_type -> intervene.v1.RequestAgentRequest
+	24, // 61: intervene.v1.LiveChatService.WithdrawRequest:input_type -> intervene.v1.WithdrawRequestRequest
+	26, // 62: intervene.v1.LiveChatService.Intervene:input_type -> intervene.v1.InterveneRequest
+	28, // 63: intervene.v1.LiveChatService.TakeOver:input_type -> intervene.v1.TakeOverRequest
+	30, // 64: intervene.v1.LiveChatService.Transfer:input_type -> intervene.v1.TransferRequest
+	32, // 65: intervene.v1.LiveChatService.Resolve:input_type -> intervene.v1.ResolveRequest
+	34, // 66: intervene.v1.LiveChatService.MarkRead:input_type -> intervene.v1.MarkReadRequest
+	36, // 67: intervene.v1.LiveChatService.AddNote:input_type -> intervene.v1.AddNoteRequest
+	38, // 68: intervene.v1.LiveChatService.SetTags:input_type -> intervene.v1.SetTagsRequest
+	40, // 69: intervene.v1.LiveChatService.EraseContact:input_type -> intervene.v1.EraseContactRequest
+	42, // 70: intervene.v1.LiveChatService.SendTyping:input_type -> intervene.v1.SendTypingRequest
+	70, // 71: intervene.v1.LiveChatService.UpdatePresence:input_type -> intervene.v1.UpdatePresenceRequest
+	71, // 72: intervene.v1.LiveChatService.WatchBoard:input_type -> intervene.v1.WatchBoardRequest
+	44, // 73: intervene.v1.LiveChatService.WatchConversation:input_type -> intervene.v1.WatchConversationRequest
+	1,  // 74: intervene.v1.LiveChatService.ListConversations:output_type -> intervene.v1.ListConversationsResponse
+	3,  // 75: intervene.v1.LiveChatService.GetConversation:output_type -> intervene.v1.GetConversationResponse
+	5,  // 76: intervene.v1.LiveChatService.ListMessages:output_type -> intervene.v1.ListMessagesResponse
+	7,  // 77: intervene.v1.LiveChatService.ListAgents:output_type -> intervene.v1.ListAgentsResponse
+	10, // 78: intervene.v1.LiveChatService.ListTemplates:output_type -> intervene.v1.ListTemplatesResponse
+	15, // 79: intervene.v1.LiveChatService.ListDeadLetters:output_type -> intervene.v1.ListDeadLettersResponse
+	72, // 80: intervene.v1.LiveChatService.FindConversations:output_type -> intervene.v1.FindConversationsResponse
+	73, // 81: intervene.v1.LiveChatService.GetOverview:output_type -> intervene.v1.GetOverviewResponse
+	17, // 82: intervene.v1.LiveChatService.SendMessage:output_type -> intervene.v1.SendMessageResponse
+	19, // 83: intervene.v1.LiveChatService.StartConversation:output_type -> intervene.v1.StartConversationResponse
+	21, // 84: intervene.v1.LiveChatService.ResendMessage:output_type -> intervene.v1.ResendMessageResponse
+	23, // 85: intervene.v1.LiveChatService.RequestAgent:output_type -> intervene.v1.RequestAgentResponse
+	25, // 86: intervene.v1.LiveChatService.WithdrawRequest:output_type -> intervene.v1.WithdrawRequestResponse
+	27, // 87: intervene.v1.LiveChatService.Intervene:output_type -> intervene.v1.InterveneResponse
+	29, // 88: intervene.v1.LiveChatService.TakeOver:output_type -> intervene.v1.TakeOverResponse
+	31, // 89: intervene.v1.LiveChatService.Transfer:output_type -> intervene.v1.TransferResponse
+	33, // 90: intervene.v1.LiveChatService.Resolve:output_type -> intervene.v1.ResolveResponse
+	35, // 91: intervene.v1.LiveChatService.MarkRead:output_type -> intervene.v1.MarkReadResponse
+	37, // 92: intervene.v1.LiveChatService.AddNote:output_type -> intervene.v1.AddNoteResponse
+	39, // 93: intervene.v1.LiveChatService.SetTags:output_type -> intervene.v1.SetTagsResponse
+	41, // 94: intervene.v1.LiveChatService.EraseContact:output_type -> intervene.v1.EraseContactResponse
+	43, // 95: intervene.v1.LiveChatService.SendTyping:output_type -> intervene.v1.SendTypingResponse
+	74, // 96: intervene.v1.LiveChatService.UpdatePresence:output_type -> intervene.v1.UpdatePresenceResponse
+	75, // 97: intervene.v1.LiveChatService.WatchBoard:output_type -> intervene.v1.WatchBoardResponse
+	45, // 98: intervene.v1.LiveChatService.WatchConversation:output_type -> intervene.v1.WatchConversationResponse
+	74, // [74:99] is the sub-list for method output_type
+	49, // [49:74] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_intervene_v1_livechat_proto_init() }
@@ -3367,8 +3478,10 @@ func file_intervene_v1_livechat_proto_init() {
 		return
 	}
 	file_intervene_v1_board_proto_init()
+	file_intervene_v1_console_proto_init()
 	file_intervene_v1_content_proto_init()
 	file_intervene_v1_conversation_proto_init()
+	file_intervene_v1_presence_proto_init()
 	file_intervene_v1_livechat_proto_msgTypes[16].OneofWrappers = []any{
 		(*SendMessageRequest_Text)(nil),
 		(*SendMessageRequest_Image)(nil),
@@ -3400,6 +3513,9 @@ func file_intervene_v1_livechat_proto_init() {
 		(*WatchConversationResponse_Events)(nil),
 		(*WatchConversationResponse_Heartbeat)(nil),
 		(*WatchConversationResponse_GoAway)(nil),
+		(*WatchConversationResponse_Viewers)(nil),
+		(*WatchConversationResponse_Hello)(nil),
+		(*WatchConversationResponse_Reset_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

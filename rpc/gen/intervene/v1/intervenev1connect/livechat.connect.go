@@ -54,6 +54,12 @@ const (
 	// LiveChatServiceListDeadLettersProcedure is the fully-qualified name of the LiveChatService's
 	// ListDeadLetters RPC.
 	LiveChatServiceListDeadLettersProcedure = "/intervene.v1.LiveChatService/ListDeadLetters"
+	// LiveChatServiceFindConversationsProcedure is the fully-qualified name of the LiveChatService's
+	// FindConversations RPC.
+	LiveChatServiceFindConversationsProcedure = "/intervene.v1.LiveChatService/FindConversations"
+	// LiveChatServiceGetOverviewProcedure is the fully-qualified name of the LiveChatService's
+	// GetOverview RPC.
+	LiveChatServiceGetOverviewProcedure = "/intervene.v1.LiveChatService/GetOverview"
 	// LiveChatServiceSendMessageProcedure is the fully-qualified name of the LiveChatService's
 	// SendMessage RPC.
 	LiveChatServiceSendMessageProcedure = "/intervene.v1.LiveChatService/SendMessage"
@@ -93,6 +99,9 @@ const (
 	// LiveChatServiceSendTypingProcedure is the fully-qualified name of the LiveChatService's
 	// SendTyping RPC.
 	LiveChatServiceSendTypingProcedure = "/intervene.v1.LiveChatService/SendTyping"
+	// LiveChatServiceUpdatePresenceProcedure is the fully-qualified name of the LiveChatService's
+	// UpdatePresence RPC.
+	LiveChatServiceUpdatePresenceProcedure = "/intervene.v1.LiveChatService/UpdatePresence"
 	// LiveChatServiceWatchBoardProcedure is the fully-qualified name of the LiveChatService's
 	// WatchBoard RPC.
 	LiveChatServiceWatchBoardProcedure = "/intervene.v1.LiveChatService/WatchBoard"
@@ -117,6 +126,12 @@ type LiveChatServiceClient interface {
 	// REJECTED or FAILED and not sent again, the newest first; for supervisors and
 	// administrators. ResendMessage sends one again.
 	ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error)
+	// FindConversations looks for a contact's name or number, or a tag, through the
+	// columns and the history. It is never a GET: what is looked for is in no URL.
+	FindConversations(context.Context, *v1.FindConversationsRequest) (*v1.FindConversationsResponse, error)
+	// GetOverview is what supervisors and administrators see of the last hours and
+	// days: how much, how fast, and how much of it needed a person.
+	GetOverview(context.Context, *v1.GetOverviewRequest) (*v1.GetOverviewResponse, error)
 	// SendMessage queues a message to the customer, as the holder or, with
 	// ROLE_BOT, as the bot. Agents who do not hold the conversation are refused,
 	// NOT_HOLDER; the bot is refused while an agent holds it, BOT_FENCED, and while
@@ -168,6 +183,11 @@ type LiveChatServiceClient interface {
 	// nothing is stored, it is tried once, and an answer without an error says no
 	// more than that it will be. Where the customer never wrote it does nothing.
 	SendTyping(context.Context, *v1.SendTypingRequest) (*v1.SendTypingResponse, error)
+	// UpdatePresence tells colleagues that the caller is online, what it has open
+	// and whether it writes there. It takes a lease, which ends by itself unless it is
+	// renewed: a client that vanished is seen to be gone within the lease. It is no
+	// command: nothing is stored, and after a restart all renew.
+	UpdatePresence(context.Context, *v1.UpdatePresenceRequest) (*v1.UpdatePresenceResponse, error)
 	// WatchBoard streams the three columns.
 	WatchBoard(context.Context, *v1.WatchBoardRequest) (*connect.ServerStreamForClient[v1.WatchBoardResponse], error)
 	// WatchConversation streams the events of one conversation without a gap.
@@ -224,6 +244,19 @@ func NewLiveChatServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			httpClient,
 			baseURL+LiveChatServiceListDeadLettersProcedure,
 			connect.WithSchema(liveChatServiceMethods.ByName("ListDeadLetters")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		findConversations: connect.NewClient[v1.FindConversationsRequest, v1.FindConversationsResponse](
+			httpClient,
+			baseURL+LiveChatServiceFindConversationsProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("FindConversations")),
+			connect.WithClientOptions(opts...),
+		),
+		getOverview: connect.NewClient[v1.GetOverviewRequest, v1.GetOverviewResponse](
+			httpClient,
+			baseURL+LiveChatServiceGetOverviewProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("GetOverview")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -311,6 +344,12 @@ func NewLiveChatServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(liveChatServiceMethods.ByName("SendTyping")),
 			connect.WithClientOptions(opts...),
 		),
+		updatePresence: connect.NewClient[v1.UpdatePresenceRequest, v1.UpdatePresenceResponse](
+			httpClient,
+			baseURL+LiveChatServiceUpdatePresenceProcedure,
+			connect.WithSchema(liveChatServiceMethods.ByName("UpdatePresence")),
+			connect.WithClientOptions(opts...),
+		),
 		watchBoard: connect.NewClient[v1.WatchBoardRequest, v1.WatchBoardResponse](
 			httpClient,
 			baseURL+LiveChatServiceWatchBoardProcedure,
@@ -336,6 +375,8 @@ type liveChatServiceClient struct {
 	listAgents        *connect.Client[v1.ListAgentsRequest, v1.ListAgentsResponse]
 	listTemplates     *connect.Client[v1.ListTemplatesRequest, v1.ListTemplatesResponse]
 	listDeadLetters   *connect.Client[v1.ListDeadLettersRequest, v1.ListDeadLettersResponse]
+	findConversations *connect.Client[v1.FindConversationsRequest, v1.FindConversationsResponse]
+	getOverview       *connect.Client[v1.GetOverviewRequest, v1.GetOverviewResponse]
 	sendMessage       *connect.Client[v1.SendMessageRequest, v1.SendMessageResponse]
 	startConversation *connect.Client[v1.StartConversationRequest, v1.StartConversationResponse]
 	resendMessage     *connect.Client[v1.ResendMessageRequest, v1.ResendMessageResponse]
@@ -350,6 +391,7 @@ type liveChatServiceClient struct {
 	setTags           *connect.Client[v1.SetTagsRequest, v1.SetTagsResponse]
 	eraseContact      *connect.Client[v1.EraseContactRequest, v1.EraseContactResponse]
 	sendTyping        *connect.Client[v1.SendTypingRequest, v1.SendTypingResponse]
+	updatePresence    *connect.Client[v1.UpdatePresenceRequest, v1.UpdatePresenceResponse]
 	watchBoard        *connect.Client[v1.WatchBoardRequest, v1.WatchBoardResponse]
 	watchConversation *connect.Client[v1.WatchConversationRequest, v1.WatchConversationResponse]
 }
@@ -402,6 +444,24 @@ func (c *liveChatServiceClient) ListTemplates(ctx context.Context, req *v1.ListT
 // ListDeadLetters calls intervene.v1.LiveChatService.ListDeadLetters.
 func (c *liveChatServiceClient) ListDeadLetters(ctx context.Context, req *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error) {
 	response, err := c.listDeadLetters.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// FindConversations calls intervene.v1.LiveChatService.FindConversations.
+func (c *liveChatServiceClient) FindConversations(ctx context.Context, req *v1.FindConversationsRequest) (*v1.FindConversationsResponse, error) {
+	response, err := c.findConversations.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetOverview calls intervene.v1.LiveChatService.GetOverview.
+func (c *liveChatServiceClient) GetOverview(ctx context.Context, req *v1.GetOverviewRequest) (*v1.GetOverviewResponse, error) {
+	response, err := c.getOverview.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -534,6 +594,15 @@ func (c *liveChatServiceClient) SendTyping(ctx context.Context, req *v1.SendTypi
 	return nil, err
 }
 
+// UpdatePresence calls intervene.v1.LiveChatService.UpdatePresence.
+func (c *liveChatServiceClient) UpdatePresence(ctx context.Context, req *v1.UpdatePresenceRequest) (*v1.UpdatePresenceResponse, error) {
+	response, err := c.updatePresence.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // WatchBoard calls intervene.v1.LiveChatService.WatchBoard.
 func (c *liveChatServiceClient) WatchBoard(ctx context.Context, req *v1.WatchBoardRequest) (*connect.ServerStreamForClient[v1.WatchBoardResponse], error) {
 	return c.watchBoard.CallServerStream(ctx, connect.NewRequest(req))
@@ -560,6 +629,12 @@ type LiveChatServiceHandler interface {
 	// REJECTED or FAILED and not sent again, the newest first; for supervisors and
 	// administrators. ResendMessage sends one again.
 	ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error)
+	// FindConversations looks for a contact's name or number, or a tag, through the
+	// columns and the history. It is never a GET: what is looked for is in no URL.
+	FindConversations(context.Context, *v1.FindConversationsRequest) (*v1.FindConversationsResponse, error)
+	// GetOverview is what supervisors and administrators see of the last hours and
+	// days: how much, how fast, and how much of it needed a person.
+	GetOverview(context.Context, *v1.GetOverviewRequest) (*v1.GetOverviewResponse, error)
 	// SendMessage queues a message to the customer, as the holder or, with
 	// ROLE_BOT, as the bot. Agents who do not hold the conversation are refused,
 	// NOT_HOLDER; the bot is refused while an agent holds it, BOT_FENCED, and while
@@ -611,6 +686,11 @@ type LiveChatServiceHandler interface {
 	// nothing is stored, it is tried once, and an answer without an error says no
 	// more than that it will be. Where the customer never wrote it does nothing.
 	SendTyping(context.Context, *v1.SendTypingRequest) (*v1.SendTypingResponse, error)
+	// UpdatePresence tells colleagues that the caller is online, what it has open
+	// and whether it writes there. It takes a lease, which ends by itself unless it is
+	// renewed: a client that vanished is seen to be gone within the lease. It is no
+	// command: nothing is stored, and after a restart all renew.
+	UpdatePresence(context.Context, *v1.UpdatePresenceRequest) (*v1.UpdatePresenceResponse, error)
 	// WatchBoard streams the three columns.
 	WatchBoard(context.Context, *v1.WatchBoardRequest, *connect.ServerStream[v1.WatchBoardResponse]) error
 	// WatchConversation streams the events of one conversation without a gap.
@@ -663,6 +743,19 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 		LiveChatServiceListDeadLettersProcedure,
 		svc.ListDeadLetters,
 		connect.WithSchema(liveChatServiceMethods.ByName("ListDeadLetters")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	liveChatServiceFindConversationsHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceFindConversationsProcedure,
+		svc.FindConversations,
+		connect.WithSchema(liveChatServiceMethods.ByName("FindConversations")),
+		connect.WithHandlerOptions(opts...),
+	)
+	liveChatServiceGetOverviewHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceGetOverviewProcedure,
+		svc.GetOverview,
+		connect.WithSchema(liveChatServiceMethods.ByName("GetOverview")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -750,6 +843,12 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 		connect.WithSchema(liveChatServiceMethods.ByName("SendTyping")),
 		connect.WithHandlerOptions(opts...),
 	)
+	liveChatServiceUpdatePresenceHandler := connect.NewUnaryHandlerSimple(
+		LiveChatServiceUpdatePresenceProcedure,
+		svc.UpdatePresence,
+		connect.WithSchema(liveChatServiceMethods.ByName("UpdatePresence")),
+		connect.WithHandlerOptions(opts...),
+	)
 	liveChatServiceWatchBoardHandler := connect.NewServerStreamHandlerSimple(
 		LiveChatServiceWatchBoardProcedure,
 		svc.WatchBoard,
@@ -778,6 +877,10 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 			liveChatServiceListTemplatesHandler.ServeHTTP(w, r)
 		case LiveChatServiceListDeadLettersProcedure:
 			liveChatServiceListDeadLettersHandler.ServeHTTP(w, r)
+		case LiveChatServiceFindConversationsProcedure:
+			liveChatServiceFindConversationsHandler.ServeHTTP(w, r)
+		case LiveChatServiceGetOverviewProcedure:
+			liveChatServiceGetOverviewHandler.ServeHTTP(w, r)
 		case LiveChatServiceSendMessageProcedure:
 			liveChatServiceSendMessageHandler.ServeHTTP(w, r)
 		case LiveChatServiceStartConversationProcedure:
@@ -806,6 +909,8 @@ func NewLiveChatServiceHandler(svc LiveChatServiceHandler, opts ...connect.Handl
 			liveChatServiceEraseContactHandler.ServeHTTP(w, r)
 		case LiveChatServiceSendTypingProcedure:
 			liveChatServiceSendTypingHandler.ServeHTTP(w, r)
+		case LiveChatServiceUpdatePresenceProcedure:
+			liveChatServiceUpdatePresenceHandler.ServeHTTP(w, r)
 		case LiveChatServiceWatchBoardProcedure:
 			liveChatServiceWatchBoardHandler.ServeHTTP(w, r)
 		case LiveChatServiceWatchConversationProcedure:
@@ -841,6 +946,14 @@ func (UnimplementedLiveChatServiceHandler) ListTemplates(context.Context, *v1.Li
 
 func (UnimplementedLiveChatServiceHandler) ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.ListDeadLetters is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) FindConversations(context.Context, *v1.FindConversationsRequest) (*v1.FindConversationsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.FindConversations is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) GetOverview(context.Context, *v1.GetOverviewRequest) (*v1.GetOverviewResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.GetOverview is not implemented"))
 }
 
 func (UnimplementedLiveChatServiceHandler) SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageResponse, error) {
@@ -897,6 +1010,10 @@ func (UnimplementedLiveChatServiceHandler) EraseContact(context.Context, *v1.Era
 
 func (UnimplementedLiveChatServiceHandler) SendTyping(context.Context, *v1.SendTypingRequest) (*v1.SendTypingResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.SendTyping is not implemented"))
+}
+
+func (UnimplementedLiveChatServiceHandler) UpdatePresence(context.Context, *v1.UpdatePresenceRequest) (*v1.UpdatePresenceResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intervene.v1.LiveChatService.UpdatePresence is not implemented"))
 }
 
 func (UnimplementedLiveChatServiceHandler) WatchBoard(context.Context, *v1.WatchBoardRequest, *connect.ServerStream[v1.WatchBoardResponse]) error {
