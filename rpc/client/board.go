@@ -21,6 +21,10 @@ type BoardQuery struct {
 	// Window is how many cards of each column are followed; 0: as many as the
 	// server thinks right.
 	Window uint32
+	// IncludeMine adds what the caller holds, inside window and filter or not.
+	IncludeMine bool
+	// Presence adds who is online, and what they have open.
+	Presence bool
 }
 
 // Board is a board that is kept up to date. It is safe for concurrent use;

@@ -37,6 +37,9 @@ func TestBoardFollows(t *testing.T) {
 		id := w.says(0)
 		board := w.follow(ashaToken, client.BoardQuery{})
 		s := next(t, board, nil)
+		for s.Card(id.String()) == nil { // a board is a moment behind
+			s = next(t, board, s)
+		}
 		if card := s.Card(id.String()); s.Interrupted != nil || card.GetColumn() != active {
 			t.Fatalf("got card %v, interrupted by %v, want one in Active, live", card, s.Interrupted)
 		}

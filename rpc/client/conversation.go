@@ -35,6 +35,16 @@ type ConversationSnapshot struct {
 	// Events follow each other without a gap, oldest first. Of a long conversation
 	// these are the newest ones: ListMessages pages through what was before.
 	Events []*intervenev1.ConversationEvent
+	// Viewers are the agents who have it open, and whether they write.
+	Viewers []*intervenev1.Viewer
+}
+
+// ConversationQuery says from where on to follow a conversation.
+type ConversationQuery struct {
+	// After is the version of the newest event that is known: with 0 it begins with
+	// the oldest, or with the Tail newest ones if that is not 0.
+	After uint64
+	Tail  uint32
 }
 
 // After is the events that are newer than version.
@@ -45,14 +55,15 @@ func (s *ConversationSnapshot) After(version uint64) []*intervenev1.Conversation
 	return s.Events[min(version-s.Events[0].GetVersion()+1, uint64(len(s.Events))):]
 }
 
-// FollowConversation begins to follow a conversation, with the events after a
-// version: 0 is from the beginning. It goes on until ctx ends, Close is called,
-// or the edge refuses for good.
+// FollowConversation begins to follow a conversation. It goes on until ctx ends,
+// Close is called, or the edge refuses for good.
 //
 // When the journal was restored to a time before what is known here, that is
 // forgotten, and the conversation begins anew with its first event.
-func (c *Client) FollowConversation(ctx context.Context, conversationID string, after uint64) *Conversation {
-	v := &Conversation{follower: newFollower(), api: c.api, id: conversationID, fold: conversationFold{newest: after}}
+func (c *Client) FollowConversation(ctx context.Context, conversationID string, query ConversationQuery) *Conversation {
+	v := &Conversation{
+		follower: newFollower(), api: c.api, id: conversationID, fold: conversationFold{newest: query.After, tail: query.Tail},
+	}
 	v.start(ctx, v.session, func() {
 		v.fold.interrupt()
 		v.shown = nil
@@ -101,27 +112,32 @@ func (c *Conversation) snapshot() *ConversationSnapshot {
 
 // session serves one stream.
 func (c *Conversation) session(ctx context.Context) error {
-	var after uint64
+	silence := silenceOf(heartbeatInterval)
+	var request *intervenev1.WatchConversationRequest
 	open := func(ctx context.Context) (*connect.ServerStreamForClient[intervenev1.WatchConversationResponse], error) {
 		c.mu.Lock()
-		after = c.fold.newest
+		request = c.fold.request(c.id)
 		c.mu.Unlock()
-		return c.api.WatchConversation(ctx, &intervenev1.WatchConversationRequest{ConversationId: c.id, AfterVersion: after})
+		return c.api.WatchConversation(ctx, request)
 	}
 	err := receive(ctx, open, func(frame *intervenev1.WatchConversationResponse) (time.Duration, error) {
-		return silenceOf(heartbeatInterval), c.take(frame)
+		if hello := frame.GetHello(); hello.GetHeartbeatInterval() != nil {
+			silence = silenceOf(hello.GetHeartbeatInterval().AsDuration())
+		}
+		return silence, c.take(frame)
 	})
 	refused, ok := errors.AsType[*RefusedError](err)
-	if !ok || after == 0 || !refused.names("after_version") {
+	if !ok || request.GetAfterVersion() == 0 || !refused.names("after_version") {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fold = conversationFold{}
+	c.fold.restart()
 	return errRestored
 }
 
-// errRestored is why a conversation begins anew.
+// errRestored is why a conversation begins anew whose version came without a
+// token: with one, the edge tells by a Reset.
 var errRestored = errors.New("journal was restored to a time before what is known")
 
 func (c *Conversation) take(frame *intervenev1.WatchConversationResponse) error {

@@ -15,7 +15,7 @@ import (
 func TestConversationFollows(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		id := w.says(0)
-		conversation := w.client(ashaToken).FollowConversation(t.Context(), id.String(), 0)
+		conversation := w.client(ashaToken).FollowConversation(t.Context(), id.String(), client.ConversationQuery{})
 		defer conversation.Close()
 		seen, err := conversation.Next(t.Context(), nil)
 		if err != nil {
@@ -41,7 +41,7 @@ func TestConversationFollows(t *testing.T) {
 func TestConversationResumes(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		id := w.says(0)
-		conversation := w.client(ashaToken).FollowConversation(t.Context(), id.String(), 0)
+		conversation := w.client(ashaToken).FollowConversation(t.Context(), id.String(), client.ConversationQuery{})
 		defer conversation.Close()
 		if _, err := conversation.Next(t.Context(), nil); err != nil {
 			t.Fatalf("Next: %v", err)
@@ -76,7 +76,7 @@ func TestConversationFromVersion(t *testing.T) {
 		id := w.says(0)
 		known := w.version(id)
 		for _, after := range []uint64{known, known + 5} {
-			conversation := w.client(ashaToken).FollowConversation(t.Context(), id.String(), after)
+			conversation := w.client(ashaToken).FollowConversation(t.Context(), id.String(), client.ConversationQuery{After: after})
 			seen, err := conversation.Next(t.Context(), nil)
 			if err != nil {
 				t.Fatalf("Next: %v", err)
@@ -96,7 +96,7 @@ func TestConversationFromVersion(t *testing.T) {
 func TestNoSuchConversation(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		none := engine.NewConversationID(1, [14]byte{9})
-		conversation := w.client(ashaToken).FollowConversation(t.Context(), none.String(), 0)
+		conversation := w.client(ashaToken).FollowConversation(t.Context(), none.String(), client.ConversationQuery{})
 		defer conversation.Close()
 		_, err := conversation.Next(t.Context(), nil)
 		if refused, ok := errors.AsType[*client.RefusedError](err); !ok || refused.Code != connect.CodeNotFound || refused.Reason != "NOT_FOUND" {

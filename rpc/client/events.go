@@ -17,6 +17,15 @@ type conversationFold struct {
 	// newest is the version up to which events are known.
 	newest uint64
 	whole  bool
+	// token names the journal that the versions are of, tail is how many of the
+	// newest events a first call asks for.
+	token []byte
+	tail  uint32
+	// greeted is the token of the stream that is open; what is known may still be of
+	// another journal.
+	greeted []byte
+	// viewers are those who have it open, as of the stream that is open.
+	viewers []*intervenev1.Viewer
 
 	// Of the stream that is open: the version that it began with, whether an event
 	// came, and whether it has shown all that there was.
@@ -25,12 +34,30 @@ type conversationFold struct {
 	live  bool
 }
 
-func (f *conversationFold) interrupt() { f.until, f.begun, f.live = 0, false, false }
+func (f *conversationFold) interrupt() { f.until, f.begun, f.live, f.viewers = 0, false, false, nil }
+
+// request goes on after what is known.
+func (f *conversationFold) request(id string) *intervenev1.WatchConversationRequest {
+	return &intervenev1.WatchConversationRequest{ConversationId: id, AfterVersion: f.newest, ResumeToken: f.token, Tail: f.tail}
+}
+
+// restart forgets all events: their versions are of another journal.
+func (f *conversationFold) restart() { *f = conversationFold{greeted: f.greeted, tail: f.tail} }
 
 // take folds one frame and reports whether anything changed.
 func (f *conversationFold) take(frame *intervenev1.WatchConversationResponse) (changed bool, err error) {
 	switch frame := frame.GetFrame().(type) {
+	case *intervenev1.WatchConversationResponse_Hello:
+		f.greeted = frame.Hello.GetResumeToken()
+		return false, nil
+	case *intervenev1.WatchConversationResponse_Reset_:
+		f.restart()
+		return true, nil
+	case *intervenev1.WatchConversationResponse_Viewers:
+		f.viewers = frame.Viewers.GetViewers()
+		return true, nil
 	case *intervenev1.WatchConversationResponse_Card:
+		f.token = f.greeted // no Reset can come between any more
 		changed = f.show(frame.Card)
 	case *intervenev1.WatchConversationResponse_Events:
 		for _, event := range frame.Events.GetEvents() {
@@ -94,5 +121,7 @@ func (f *conversationFold) drop(oldest uint64) {
 
 func (f *conversationFold) snapshot() *ConversationSnapshot {
 	n := len(f.events)
-	return &ConversationSnapshot{Whole: f.whole, Card: f.card, Events: f.events[max(0, n-maxEvents):n:n]}
+	return &ConversationSnapshot{
+		Whole: f.whole, Card: f.card, Events: f.events[max(0, n-maxEvents):n:n], Viewers: f.viewers,
+	}
 }

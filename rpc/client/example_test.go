@@ -96,7 +96,7 @@ func ExampleClient_FollowConversation() {
 	defer server.Close()
 	ctx := context.Background()
 
-	conversation := client.New(server.Client(), server.URL, "asha's token").FollowConversation(ctx, "c1", 0)
+	conversation := client.New(server.Client(), server.URL, "asha's token").FollowConversation(ctx, "c1", client.ConversationQuery{})
 	defer conversation.Close()
 
 	var now *client.ConversationSnapshot

@@ -11,7 +11,7 @@ import (
 const (
 	// maxKnown is how many cards a resume may name. A board that has more, which
 	// no server of ours makes, begins anew.
-	maxKnown = 600
+	maxKnown = 1200
 	// maxApplied bounds the cards of answers that the stream has not come to.
 	maxApplied = 256
 	// appliedFor is how long such a card is kept beside a live stream: what a board
@@ -29,10 +29,13 @@ const (
 // series of differences to what it said before, and a removal in it may well be
 // older than an answer: folded into one, that card would stay for ever.
 type boardFold struct {
-	columns []intervenev1.Column
-	filter  *intervenev1.Filter
-	// self is the caller's own id, learned from what a filter by mine lets through.
+	columns     []intervenev1.Column
+	filter      *intervenev1.Filter
+	includeMine bool
+	// self is the caller's own id; empty: no stream has said it yet.
 	self string
+	// journal is which one the stream is of.
+	journal string
 
 	// base is what the stream said up to the newest whole state; nil: none yet.
 	base *cards
@@ -47,6 +50,11 @@ type boardFold struct {
 	// in the order in which they did.
 	left       map[string]uint64
 	departures []departure
+	// outdated: some of these are of another journal than the board that comes.
+	outdated bool
+
+	// agents are those that are online; nobody changes the map.
+	agents map[string]*intervenev1.AgentPresence
 }
 
 // cards are those of a board at one place of its stream.
@@ -70,6 +78,8 @@ type answered struct {
 	at   time.Time
 	// reached: the pending part of the stream is as new as the answer.
 	reached bool
+	// outdated: it is of another journal than the board that comes.
+	outdated bool
 }
 
 func newBoardFold(query BoardQuery) boardFold {
@@ -81,7 +91,7 @@ func newBoardFold(query BoardQuery) boardFold {
 	}
 	slices.Sort(columns)
 	return boardFold{
-		columns: columns, filter: query.Filter, applied: make(map[string]answered), left: make(map[string]uint64),
+		columns: columns, filter: query.Filter, includeMine: query.IncludeMine, applied: make(map[string]answered), left: make(map[string]uint64),
 	}
 }
 
@@ -98,7 +108,9 @@ func (c *cards) clone() *cards {
 
 // request resumes from the newest whole state, if there is one.
 func (f *boardFold) request(query BoardQuery) *intervenev1.WatchBoardRequest {
-	request := &intervenev1.WatchBoardRequest{Columns: query.Columns, Filter: query.Filter, Window: query.Window}
+	request := &intervenev1.WatchBoardRequest{
+		Columns: query.Columns, Filter: query.Filter, Window: query.Window, IncludeMine: query.IncludeMine, Presence: query.Presence,
+	}
 	if f.base == nil || len(f.base.token) == 0 || len(f.base.byID) > maxKnown {
 		return request
 	}
@@ -122,6 +134,11 @@ func (f *boardFold) interrupt() {
 // frame that it does not know says nothing to it.
 func (f *boardFold) take(frame *intervenev1.WatchBoardResponse, now time.Time) (changed bool, err error) {
 	switch frame := frame.GetFrame().(type) {
+	case *intervenev1.WatchBoardResponse_Hello:
+		f.greet(frame.Hello)
+	case *intervenev1.WatchBoardResponse_Presence:
+		f.meet(frame.Presence)
+		return true, nil
 	case *intervenev1.WatchBoardResponse_Reset_:
 		f.reset(frame.Reset_.GetReason())
 	case *intervenev1.WatchBoardResponse_SnapshotChunk:
@@ -137,6 +154,37 @@ func (f *boardFold) take(frame *intervenev1.WatchBoardResponse, now time.Time) (
 	return false, nil
 }
 
+// greet notes who the caller is and which journal answers: of another one no
+// version means what it did.
+func (f *boardFold) greet(hello *intervenev1.Hello) {
+	f.self = hello.GetAgentId()
+	if f.journal != "" && f.journal != hello.GetJournalId() {
+		f.outdate()
+	}
+	f.journal = hello.GetJournalId()
+}
+
+// outdate marks all answers as those of another journal. They are shown for as
+// long as the board that they lie on.
+func (f *boardFold) outdate() {
+	for id, a := range f.applied {
+		a.outdated = true
+		f.applied[id] = a
+	}
+	f.outdated = true
+}
+
+// dropOutdated forgets what was of another journal: the new board is whole.
+func (f *boardFold) dropOutdated() {
+	if !f.outdated {
+		return
+	}
+	f.outdated = false
+	maps.DeleteFunc(f.applied, func(_ string, a answered) bool { return a.outdated })
+	clear(f.left)
+	f.departures = nil
+}
+
 // reset begins a new board behind the one that is shown, from which nothing can
 // be resumed any more.
 func (f *boardFold) reset(reason intervenev1.ResetReason) {
@@ -147,10 +195,7 @@ func (f *boardFold) reset(reason intervenev1.ResetReason) {
 		f.base.token = nil
 	}
 	if reason == intervenev1.ResetReason_RESET_REASON_TOKEN_UNKNOWN {
-		// The journal may be another one, with versions of its own.
-		clear(f.applied)
-		clear(f.left)
-		f.departures = nil
+		f.outdate() // the journal may be another one, with versions of its own
 	}
 }
 
@@ -202,9 +247,6 @@ func (f *boardFold) upsert(to *cards, cards []*intervenev1.Card) {
 		if have, ok := to.byID[id]; !ok || card.GetVersion() > have.GetVersion() {
 			to.byID[id] = card
 		}
-		if f.filter.GetMine() {
-			f.self = card.GetHolderAgentId()
-		}
 		f.reach(id, card.GetVersion())
 	}
 }
@@ -239,6 +281,9 @@ func (f *boardFold) reach(id string, version uint64) {
 // commit makes what is there the state that is shown.
 func (f *boardFold) commit(now time.Time) (changed bool) {
 	if f.pending != nil {
+		if f.pending.snapshot {
+			f.dropOutdated()
+		}
 		f.base, f.pending = f.pending, nil
 		f.base.snapshot = false
 	}
@@ -310,11 +355,30 @@ func (f *boardFold) dropOldest() {
 	delete(f.applied, oldest)
 }
 
-// admits reports whether the board that was asked for shows card, as far as can
-// be told here: who the caller is has to be learned.
+// meet notes who came, went, or opened something else.
+func (f *boardFold) meet(update *intervenev1.PresenceUpdate) {
+	agents := make(map[string]*intervenev1.AgentPresence)
+	if !update.GetComplete() {
+		maps.Copy(agents, f.agents)
+	}
+	for _, agent := range update.GetAgents() {
+		if agent.GetOnline() {
+			agents[agent.GetAgentId()] = agent
+		} else {
+			delete(agents, agent.GetAgentId())
+		}
+	}
+	f.agents = agents
+}
+
+// admits reports whether the board that was asked for shows card.
 func (f *boardFold) admits(card *intervenev1.Card) bool {
+	mine := card.GetHolderAgentId() != "" && card.GetHolderAgentId() == f.self
+	if f.includeMine && mine {
+		return true
+	}
 	return slices.Contains(f.columns, card.GetColumn()) &&
-		(!f.filter.GetMine() || card.GetHolderAgentId() != "" && card.GetHolderAgentId() == f.self) &&
+		(!f.filter.GetMine() || mine) &&
 		(!f.filter.GetUnassigned() || card.GetHolderAgentId() == "") &&
 		(f.filter.GetChannelId() == "" || card.GetChannelId() == f.filter.GetChannelId()) &&
 		(f.filter.GetTag() == "" || slices.Contains(card.GetTags(), f.filter.GetTag()))

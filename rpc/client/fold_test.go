@@ -173,6 +173,10 @@ func shown(f *boardFold) []string {
 	return names
 }
 
+func greeting(agent string) *intervenev1.WatchBoardResponse {
+	return &intervenev1.WatchBoardResponse{Frame: &intervenev1.WatchBoardResponse_Hello{Hello: &intervenev1.Hello{AgentId: agent}}}
+}
+
 // TestAnswersKeepToTheFilter: a board shows no answer that it would not show.
 func TestAnswersKeepToTheFilter(t *testing.T) {
 	mine := &intervenev1.Card{ConversationId: "a", Version: 2, Column: intervened, HolderAgentId: "asha", ChannelId: "main", Tags: []string{"vip"}}
@@ -193,6 +197,9 @@ func TestAnswersKeepToTheFilter(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newBoardFold(BoardQuery{Filter: tt.filter})
 			other := &intervenev1.Card{ConversationId: "b", Version: 1, Column: intervened, HolderAgentId: "asha"}
+			if _, err := f.take(greeting("asha"), noon); err != nil {
+				t.Fatalf("take: %v", err)
+			}
 			if _, err := f.take(chunk(true, other), noon); err != nil {
 				t.Fatalf("take: %v", err)
 			}

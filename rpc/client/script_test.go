@@ -194,7 +194,7 @@ func TestGapIsNotShown(t *testing.T) {
 		return ctx.Err()
 	}}
 	play(t, s, func(t *testing.T, c *client.Client) {
-		conversation := c.FollowConversation(t.Context(), "c", 0)
+		conversation := c.FollowConversation(t.Context(), "c", client.ConversationQuery{})
 		defer conversation.Close()
 		seen, err := conversation.Next(t.Context(), nil)
 		if err != nil {
@@ -222,7 +222,7 @@ func TestRetentionWhileAway(t *testing.T) {
 		return ctx.Err()
 	}}
 	play(t, s, func(t *testing.T, c *client.Client) {
-		conversation := c.FollowConversation(t.Context(), "c", 0)
+		conversation := c.FollowConversation(t.Context(), "c", client.ConversationQuery{})
 		defer conversation.Close()
 		time.Sleep(time.Second)
 		seen := conversation.Snapshot()

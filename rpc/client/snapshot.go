@@ -21,8 +21,12 @@ type BoardSnapshot struct {
 	Interrupted error
 	// Columns are those that were asked for: Active, Requesting, Intervened.
 	Columns []Column
+	// Agents are those that are online, by their ids, as of the newest word of
+	// them; nil unless they were asked for.
+	Agents map[string]*intervenev1.AgentPresence
 
 	byID map[string]*intervenev1.Card
+	self string
 }
 
 // Column is one column of a board.
@@ -48,9 +52,22 @@ func (s *BoardSnapshot) Column(column intervenev1.Column) Column {
 // Card is the card of a conversation, or nil when the board does not show it.
 func (s *BoardSnapshot) Card(conversationID string) *intervenev1.Card { return s.byID[conversationID] }
 
+// Mine is what the caller holds, of all that the board shows, the longest held
+// first.
+func (s *BoardSnapshot) Mine() []*intervenev1.Card {
+	var mine []*intervenev1.Card
+	for _, card := range s.byID {
+		if s.self != "" && card.GetHolderAgentId() == s.self {
+			mine = append(mine, card)
+		}
+	}
+	slices.SortFunc(mine, inOrder)
+	return mine
+}
+
 // snapshot lays the answers over what the stream said.
 func (f *boardFold) snapshot() *BoardSnapshot {
-	s := &BoardSnapshot{Whole: f.base != nil, byID: make(map[string]*intervenev1.Card)}
+	s := &BoardSnapshot{Whole: f.base != nil, Agents: f.agents, byID: make(map[string]*intervenev1.Card), self: f.self}
 	if f.base != nil {
 		for id, card := range f.base.byID {
 			s.byID[id] = card

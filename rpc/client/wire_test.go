@@ -14,6 +14,7 @@ type wire struct {
 	listener *pipeListener // the newest
 	ends     []net.Conn    // of the clients
 	down     bool
+	gates    []*gate
 }
 
 func newWire() *wire { return new(wire) }
@@ -27,7 +28,10 @@ func (w *wire) listen() *pipeListener {
 	return w.listener
 }
 
-func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) { return w.connect(ctx, nil) }
+
+// connect makes a connection, behind a gate unless that is nil.
+func (w *wire) connect(ctx context.Context, g *gate) (net.Conn, error) {
 	w.mu.Lock()
 	l, down := w.listener, w.down
 	w.mu.Unlock()
@@ -35,6 +39,9 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		return nil, errDown
 	}
 	client, server := net.Pipe()
+	if g != nil {
+		client = &gated{Conn: client, gate: g, closed: make(chan struct{})}
+	}
 	select {
 	case l.conns <- server:
 	case <-l.closed:
@@ -44,6 +51,9 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.down || w.listener != l { // meanwhile
+		return nil, errors.Join(errDown, client.Close())
+	}
 	w.ends = append(w.ends, client)
 	return client, nil
 }
@@ -59,10 +69,73 @@ func (w *wire) cut(down bool) {
 	w.ends = nil
 }
 
+// heal lets everything through again.
 func (w *wire) heal() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.down = false
+	for _, g := range w.gates {
+		g.set(true)
+	}
+}
+
+// gate is before what some connections of a wire bring. While it is shut their
+// client reads nothing, and a pipe holds nothing.
+type gate struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while it is open
+}
+
+// gate adds one, open.
+func (w *wire) gate() *gate {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g := &gate{open: make(chan struct{})}
+	close(g.open)
+	w.gates = append(w.gates, g)
+	return g
+}
+
+func (g *gate) set(open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.open:
+		if !open {
+			g.open = make(chan struct{})
+		}
+	default:
+		if open {
+			close(g.open)
+		}
+	}
+}
+
+func (g *gate) opened() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open
+}
+
+// gated is the client's end of a connection behind a gate.
+type gated struct {
+	net.Conn
+	gate   *gate
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *gated) Read(p []byte) (int, error) {
+	select {
+	case <-c.gate.opened():
+	case <-c.closed:
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *gated) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 type pipeListener struct {
