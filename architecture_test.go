@@ -44,6 +44,7 @@ var rules = []rule{
 		why: "the journal keeps what the domain decided, and knows neither actors nor the wire",
 	},
 	{folder: "engine/media", ours: []string{"engine"}, why: "files are kept apart from the journal, and know nothing of messages"},
+	{folder: "engine/archive", stdlibOnly: true, why: "a backup is files with sums, whatever they are of"},
 	{folder: "engine/journal/record", why: "the disk's schema changes apart from everything"},
 	{folder: "actors", ours: []string{"engine"}, why: "actors meet the journal and the wire only in cmd"},
 	{folder: "rpc", alone: true, ours: []string{"engine", "rpc/gen"}, why: "the Connect edge meets actors, the journal and other edges only in cmd"},
@@ -51,16 +52,22 @@ var rules = []rule{
 	{folder: "rpc/gen", why: "generated code stands on its own"},
 	{folder: "rpc/whatsapp", ours: []string{"engine"}, why: whyEdge},
 	{folder: "rpc/bot", ours: []string{"engine"}, why: whyEdge},
+	{
+		folder: "rpc/bot/flow", ours: []string{"engine", "rpc/bot/flow/schema"},
+		why: "a flow knows the domain and the schema of its files, and neither the wire nor another bot",
+	},
+	{folder: "rpc/bot/flow/schema", why: "the schema of flow files changes apart from everything"},
+	{folder: "rpc/bot/examples", ours: []string{"rpc/gen"}, why: "an example is a program of somebody else, who has the schema and nothing more"},
 	{folder: "rpc/console", ours: []string{"engine"}, why: whyEdge},
 	{
-		folder: "cmd", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc", "rpc/client", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/console"},
+		folder: "cmd", ours: []string{"engine", "engine/journal", "engine/media", "engine/archive", "actors", "rpc", "rpc/client", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/bot/flow", "rpc/console"},
 		why: "cmd wires the parts together and leaves the disk's schema to the journal",
 	},
 	{
-		folder: "cmd/intervene/sim", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc/whatsapp", "rpc/bot"},
+		folder: "cmd/intervene/sim", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc/whatsapp", "rpc/bot/flow"},
 		why: "the simulation wires the real parts as cmd does, and nothing of it is in the binary",
 	},
-	{folder: "bench", ours: []string{"rpc/gen"}, why: "a load runs from outside, through the public API"},
+	{folder: "bench", ours: []string{"rpc/client", "rpc/gen"}, why: "a load runs from outside, through the public API"},
 }
 
 // homes are the only folders that may import a module: what leaves its home
@@ -69,7 +76,10 @@ var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"actors"},
 	"github.com/cockroachdb/pebble":     {"engine/journal", "engine/media"},
 	"connectrpc.com":                    {"rpc", "cmd", "bench"},
+	"github.com/failsafe-go":            {"actors"},
+	"github.com/standard-webhooks":      {"rpc"},
 	"buf.build":                         {"rpc"},
+	"cel.dev/cel-go":                    {"rpc/bot/flow"},
 	"github.com/alecthomas/kong":        {"cmd", "bench"},
 }
 
@@ -124,6 +134,8 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		{"client imports the domain", "rpc/client/a.go", prelude + `_ "` + modulePath + `/engine"`, "imports engine"},
 		{"edge imports another edge", "rpc/bot/a.go", prelude + `_ "` + modulePath + `/rpc/whatsapp"`, "rpc/whatsapp"},
 		{"edge imports the wire types", "rpc/bot/a.go", prelude + `_ "` + modulePath + `/rpc/gen/intervene/v1"`, "rpc/gen"},
+		{"flow imports the wire types", "rpc/bot/flow/a.go", prelude + `_ "` + modulePath + `/rpc/gen/intervene/v1"`, "rpc/gen"},
+		{"a flow's schema leaves flow", "rpc/bot/a.go", prelude + `_ "` + modulePath + `/rpc/bot/flow/schema"`, "rpc/bot/flow/schema"},
 		{"cmd imports the disk's schema", "cmd/intervene/a.go", prelude + `_ "` + modulePath + `/engine/journal/record"`, "engine/journal/record"},
 		{"bench imports internals", "bench/a.go", prelude + `_ "` + modulePath + `/engine"`, "imports engine"},
 		{"test imports cmd", "actors/a_test.go", prelude + `_ "` + modulePath + `/cmd/intervene"`, "cmd/intervene"},

@@ -42,7 +42,7 @@ func (a *audit) delivered() {
 		if o.card.GetContact().GetPhone() != d.To.String() {
 			a.violation("send", "message %s went to the customer of another conversation", m.GetMessageId())
 		}
-		if m.GetContent().GetText().GetBody() != d.Body {
+		if bodyOf(m.GetContent()) != d.Body {
 			a.violation("send", "message %s says something else than its conversation", m.GetMessageId())
 		}
 		if m.GetVersion() < newest[o.id()] {
@@ -54,6 +54,19 @@ func (a *audit) delivered() {
 	for id, m := range a.sentAs {
 		a.outcome(id, m.GetDelivery())
 	}
+}
+
+// bodyOf is what a message of the bot's or an agent's says above its options.
+func bodyOf(c *intervenev1.Content) string {
+	switch kind := c.GetKind().(type) {
+	case *intervenev1.Content_Buttons:
+		return kind.Buttons.GetBody()
+	case *intervenev1.Content_List:
+		return kind.List.GetBody()
+	case *intervenev1.Content_Link:
+		return kind.Link.GetBody()
+	}
+	return c.GetText().GetBody()
 }
 
 // outcome holds one message's delivery state against the delivery log.
@@ -148,26 +161,39 @@ func (a *audit) interruptions() {
 	}
 }
 
-// turns checks that the bot answers once. Of what came between two of its
-// messages it may have seen any part at the time of the second: that much is
-// allowed again. What came before the first is answered for sure.
+// turns checks that the bot answers once, be it with several messages, which are
+// one event after the other then. Of what came between two of its answers it may
+// have seen any part at the time of the second: that much is allowed again. What
+// came before the first is answered for sure. That a person gave the conversation
+// back may be answered, too.
 func (a *audit) turns() {
 	for _, o := range a.conversations {
 		held := false
-		carried, fresh := 0, 0 // unanswered: from before the bot's newest message, and since
+		carried, fresh := 0, 0 // unanswered: from before the bot's newest answer, and since
+		var answered uint64    // the version of its newest message
 		for _, e := range o.events {
 			if h := e.GetHandOver(); h != nil {
-				held = h.GetColumn() == columnIntervened
-				if held {
+				before := held
+				if held = h.GetColumn() == columnIntervened; held {
 					carried, fresh = 0, 0
+				} else if before {
+					fresh++
 				}
 			}
 			m := e.GetMessage()
-			switch {
-			case m == nil || held:
-			case isCustomer(m.GetAuthor()):
+			if m == nil || held {
+				continue
+			}
+			if isCustomer(m.GetAuthor()) {
 				fresh++
-			case !isEmbeddedBot(m.GetAuthor()):
+			}
+			if !isEmbeddedBot(m.GetAuthor()) {
+				continue
+			}
+			sameAnswer := answered > 0 && e.GetVersion() == answered+1
+			answered = e.GetVersion()
+			switch {
+			case sameAnswer:
 			case carried > 0:
 				carried, fresh = fresh, 0
 			case fresh > 0:

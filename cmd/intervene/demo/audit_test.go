@@ -122,7 +122,9 @@ func TestJudgeFindsViolations(t *testing.T) {
 			e.conversations[0].events[3] = other(4)
 		}, none, "bot"},
 		{"bot answers twice", func(e *evidence) {
-			e.conversations[0].events[12] = says(13, intervenev1.PartyKind_PARTY_KIND_BOT, "", "an answer")
+			o := e.conversations[0] // that it was given back may be answered, once
+			o.events[12] = says(13, intervenev1.PartyKind_PARTY_KIND_BOT, "", "an answer")
+			o.events = append(o.events, other(14), says(15, intervenev1.PartyKind_PARTY_KIND_BOT, "", "an answer"))
 		}, none, "turn"},
 		{"customer without an answer", func(e *evidence) {
 			o := e.conversations[0]
@@ -169,7 +171,7 @@ func TestJudgeFindsViolations(t *testing.T) {
 }
 
 // TestJudgeAllowsCoalescing: what came while the bot was busy may be answered
-// together or by itself.
+// together or by itself, and each answer may have several messages (B: one more).
 func TestJudgeAllowsCoalescing(t *testing.T) {
 	for _, tt := range []struct {
 		order string
@@ -180,19 +182,27 @@ func TestJudgeAllowsCoalescing(t *testing.T) {
 		{"ccbb", 0},
 		{"cbcb", 0},
 		{"ccbcbb", 0},
+		{"cbB", 0},
+		{"ccbBBb", 0},
 		{"b", 1},
 		{"cbb", 1},
+		{"cbBb", 1},
+		{"bBb", 2},
 		{"ccbbb", 1},
 		{"ccbcbbb", 1},
 	} {
 		t.Run(tt.order, func(t *testing.T) {
 			o := &observation{card: &intervenev1.Card{ConversationId: "c1"}}
-			for n, who := range tt.order {
+			version := uint64(0)
+			for _, who := range tt.order {
 				kind := intervenev1.PartyKind_PARTY_KIND_CUSTOMER
-				if who == 'b' {
+				if who != 'c' {
 					kind = intervenev1.PartyKind_PARTY_KIND_BOT
 				}
-				o.events = append(o.events, says(uint64(n)+1, kind, "", "something"))
+				if version++; who != 'B' {
+					version++ // that the turn ended is an event, too
+				}
+				o.events = append(o.events, says(version, kind, "", "something"))
 			}
 			a := audit{evidence: &evidence{conversations: []*observation{o}}, counts: make(map[string]int)}
 			a.turns()

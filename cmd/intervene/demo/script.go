@@ -16,6 +16,12 @@ var (
 	known   = []string{"What are your opening hours?", "What is the price of the blue one?", "Where is my order?", "Can I return the shoes?"}
 	unknown = []string{"The zipper does strange things", "It blinks twice and then stops", "My cousin says otherwise", "Hm"}
 	person  = []string{"Can I talk to a person please?", "A human, please", "Get me an agent", "I want to talk to somebody"}
+
+	// Who speaks Spanish says so first.
+	spanish        = []string{"Hola, en español por favor", "¿Habla español?"}
+	knownSpanish   = []string{"¿Qué horario tienen?", "¿Qué precio tiene el azul?", "¿Dónde está mi pedido?", "Quiero devolver los zapatos"}
+	unknownSpanish = []string{"La cremallera hace cosas raras", "Parpadea dos veces y se para", "Mi prima dice otra cosa", "Hm"}
+	personSpanish  = []string{"Con una persona, por favor", "Un agente, por favor", "Quiero hablar con alguien"}
 )
 
 const (
@@ -28,6 +34,8 @@ const (
 	personShare = 0.42
 	lateShare   = 0.01
 	doubleShare = 0.05
+	// spanishShare of them speak Spanish.
+	spanishShare = 0.2
 	// lateBy is longer than WhatsApp's window.
 	lateBy       = 25 * time.Hour
 	maxMessages  = 4
@@ -76,6 +84,12 @@ func newScript(seed uint64, ordinal int) script {
 		return s
 	}
 	count := 1 + d.IntN(maxMessages)
+	known, unknown, person := known, unknown, person
+	if d.Float64() < spanishShare {
+		known, unknown, person = knownSpanish, unknownSpanish, personSpanish
+		count = min(count, maxMessages-1)
+		s.lines = append(s.lines, line{text: say(d, spanish, ordinal, count)})
+	}
 	asks := -1 // which of the lines asks for a person
 	if d.Float64() < personShare {
 		asks = d.IntN(min(count, 2))
@@ -89,7 +103,7 @@ func newScript(seed uint64, ordinal int) script {
 			of = unknown
 		}
 		next := line{text: say(d, of, ordinal, n)}
-		if n > 0 {
+		if len(s.lines) > 0 {
 			next.pause = shortestPace + time.Duration(d.Float64()*float64(longestPace-shortestPace))
 		}
 		s.lines = append(s.lines, next)

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/rpc/bot/flow/examples"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
 )
 
@@ -30,9 +30,6 @@ const (
 	accessToken = "demo-access-token"
 	verifyToken = "demo-verify-token"
 )
-
-//go:embed bot.yaml
-var botText []byte
 
 // headerTimeout bounds how long the stand-in's server waits for a request.
 const headerTimeout = 10 * time.Second
@@ -116,7 +113,7 @@ func (s *stage) config(p ports, dataDir string) *config.Config {
 			Channels: []config.Channel{{
 				ID: channelID, App: appID, PhoneNumberID: phoneNumberID, AccessToken: config.NewSecret(accessToken),
 			}},
-			Bot:    &config.BotFile{Path: "bot.yaml", Text: botText},
+			Bot:    config.Bot{Flow: &config.BotFile{Path: "shop.yaml", Text: examples.Shop}},
 			Policy: engine.Policy{AutoResolveAfter: config.DefaultAutoResolveAfter},
 			Tokens: s.cast.tokens(),
 		}},
