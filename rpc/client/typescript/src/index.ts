@@ -1,0 +1,13 @@
+export { Board } from "./board.js";
+export type { BoardQuery } from "./board_query.js";
+export type { BoardColumn, BoardSnapshot } from "./board_snapshot.js";
+export { bearer, Client } from "./client.js";
+export type { Clock } from "./clock.js";
+export { Conversation } from "./conversation.js";
+export type { ConversationQuery, ConversationSnapshot } from "./conversation.js";
+export { ClosedError, invalidFields, reasonOf, RefusedError, StreamError } from "./errors.js";
+export type { Interruption, Reason } from "./errors.js";
+export type { Follower, FollowerState, Snapshot } from "./follower.js";
+export { newId } from "./id.js";
+export { Presence } from "./presence.js";
+export type { Entry } from "./timeline.js";
