@@ -1,0 +1,34 @@
+// Command bench loads a real `intervene serve` from outside, as its users do,
+// and measures what comes of it beside a plain server that does the same work.
+//
+// It never imports what the engine is made of: it knows the public API, the
+// client for frontends, and what the operating system and the admin listener say
+// of a process. It measures on Linux alone.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Streams streamsCommand `cmd:"" help:"Boards watched by thousands while they change, some by nobody who reads."`
+	Raw     rawCommand     `cmd:"" hidden:"" help:"The plain server that others are compared with; a bench starts it by itself."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parsed := kong.Parse(new(commands), kong.Name("bench"), kong.UsageOnError(),
+		kong.Description("Load and comparisons, from outside, against a real process."))
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
