@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
 )
 
@@ -22,14 +23,20 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the engine."`
 	Demo    demoCommand    `cmd:"" help:"Play a day: engine, customers, a hostile network and agents in one process."`
 	Graph   graphCommand   `cmd:"" help:"Run the stand-in for Meta's Graph API on loopback."`
+	Flow    flowCommands   `cmd:"" help:"Check a bot's flow file, talk to it, or draw it."`
 	Token   tokenCommands  `cmd:"" help:"Make the tokens that callers prove themselves with."`
 	Journal journalCommand `cmd:"" help:"Look into a journal whose engine is stopped."`
+	Backup  backupCommand  `cmd:"" help:"Have the running engine make a backup."`
+	Restore restoreCommand `cmd:"" help:"Make a data_dir of a backup."`
+	Release releaseCommand `cmd:"" help:"List what the running engine holds since a restore, and let it go."`
 	Version versionCommand `cmd:"" help:"Say what this binary was built from."`
 }
 
-// console is what commands print to.
+// console is what commands read from and print to.
 type console struct {
+	in  io.Reader
 	out io.Writer
+	err io.Writer // what is told besides
 	log *slog.Logger
 }
 
@@ -50,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Description("A live-chat hand-off engine: bot, customer and agents in one durable order."),
 		kong.UsageOnError(),
 		kong.Writers(stdout, stderr),
-		kong.Vars{"version": serve.Version()},
+		kong.Vars{"version": serve.Version(), "default_admin": config.DefaultAdminListen},
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "intervene:", err)
@@ -62,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	err = parsed.Run(console{out: stdout, log: slog.New(slog.NewJSONHandler(stderr, nil))})
+	err = parsed.Run(console{in: os.Stdin, out: stdout, err: stderr, log: slog.New(slog.NewJSONHandler(stderr, nil))})
 	switch {
 	case err == nil:
 		return 0

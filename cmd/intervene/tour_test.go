@@ -33,6 +33,7 @@ var tourTells = []string{
 	`intervene_board_conversations{column="active"} 1`, "intervene_command_durable_duration_seconds_count",
 	"intervene_journal_commit_duration_seconds_count", "intervene_webhook_ack_duration_seconds_count",
 	`"column":"COLUMN_REQUESTING"`, "1\n",
+	"flow.yaml: flow bakery, version ", "1. Opening hours", "We bake from 7 to 5.", "Choose one of these.", "-> requesting (asked)",
 	": 1 conversations", "everything is as the events say\n",
 }
 

@@ -20,10 +20,15 @@ type Config struct {
 	Listen      string // host:port of Connect, the webhooks and the console
 	AdminListen string // host:port of metrics, probes and profiles
 	DataDir     string // the folder of journal and files
+	// ErasureLedger is the file of the erasure ledger; empty: in DataDir.
+	ErasureLedger string
+	Backup        *Backup // nil: none is made by the clock
 	// ReadReceipts shows customers that agents have read their messages.
 	ReadReceipts bool
-	Apps         []App
-	Workspaces   []Workspace
+	// AllowedOrigins are those of pages served elsewhere that may call.
+	AllowedOrigins []string
+	Apps           []App
+	Workspaces     []Workspace
 }
 
 // App is an app at Meta: what its webhooks are verified with, and where its
@@ -41,7 +46,7 @@ type App struct {
 type Workspace struct {
 	ID       engine.WorkspaceID
 	Channels []Channel
-	Bot      *BotFile // nil: the embedded default bot
+	Bot      Bot
 	Policy   engine.Policy
 	Tokens   []Token
 }
@@ -57,12 +62,6 @@ type Channel struct {
 	MessagesPerSecond int
 	// StopKeywords and StartKeywords are nil where nothing is said of them.
 	StopKeywords, StartKeywords []string
-}
-
-// BotFile is what a workspace's bot is made from.
-type BotFile struct {
-	Path string
-	Text []byte
 }
 
 // Token is a caller: a person or a bot who proves who they are by a text whose

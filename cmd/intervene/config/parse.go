@@ -53,6 +53,8 @@ var (
 	idForm            = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 	phoneNumberIDForm = regexp.MustCompile(`^[0-9]{1,32}$`)
 	mediaHostForm     = regexp.MustCompile(`^(\*\.)?[0-9a-z]([0-9a-z.-]{0,251}[0-9a-z])?$`)
+	originForm        = regexp.MustCompile(`^https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$`)
+	localeForm        = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,5}$`)
 	graphVersionForm  = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 )
 
@@ -82,16 +84,27 @@ type parser struct {
 }
 
 func (p *parser) config(v value) *Config {
-	f := p.mapping(v, "listen", "admin_listen", "data_dir", "read_receipts", "whatsapp_apps", "workspaces")
+	f := p.mapping(v, "listen", "admin_listen", "data_dir", "erasure_ledger", "backup", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces")
 	c := &Config{
 		Listen:      p.address(f["listen"], DefaultListen),
 		AdminListen: p.address(f["admin_listen"], DefaultAdminListen),
 		DataDir:     p.path(f["data_dir"], DefaultDataDir),
+		Backup:      p.backup(f["backup"]),
 
 		ReadReceipts: p.yes(f["read_receipts"], true),
 	}
+	if f["erasure_ledger"].present() {
+		c.ErasureLedger = p.path(f["erasure_ledger"], "")
+	}
 	if c.Listen != "" && c.Listen == c.AdminListen && !anyPort(c.Listen) {
 		p.report(f["admin_listen"], "must differ from listen")
+	}
+	for _, item := range p.list(f["allowed_origins"]) {
+		origin, set := p.requiredText(item)
+		if set && !originForm.MatchString(origin) {
+			p.report(item, "must be an origin as browsers write it: http or https, host, and port if there is one")
+		}
+		c.AllowedOrigins = append(c.AllowedOrigins, origin)
 	}
 	for _, item := range p.list(f["whatsapp_apps"]) {
 		c.Apps = append(c.Apps, p.app(item))
@@ -209,25 +222,6 @@ func (p *parser) keywords(v value) []string {
 		p.report(v, "must hold at most %d", MaxKeywords)
 	}
 	return keywords
-}
-
-func (p *parser) bot(v value) *BotFile {
-	if !v.present() {
-		return nil
-	}
-	file := p.mapping(v, "file")["file"]
-	path := ""
-	if p.required(file) {
-		path = p.path(file, "")
-	}
-	if path == "" {
-		return nil
-	}
-	text, err := readFile(path, MaxBotFileBytes)
-	if err != nil {
-		p.report(file, "cannot be read: %v", err)
-	}
-	return &BotFile{Path: path, Text: text}
 }
 
 func (p *parser) handoff(v value) engine.Policy {

@@ -73,6 +73,12 @@ func TestAccepted(t *testing.T) {
 func describe(c *Config) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "listen %s\nadmin %s\ndata %s\nreceipts %t\n", c.Listen, c.AdminListen, filepath.ToSlash(c.DataDir), c.ReadReceipts)
+	if c.ErasureLedger != "" {
+		fmt.Fprintf(&out, "erasure ledger %s\n", filepath.ToSlash(c.ErasureLedger))
+	}
+	if b := c.Backup; b != nil {
+		fmt.Fprintf(&out, "backup %s every %s keep %d\n", filepath.ToSlash(b.Folder), b.Every, b.Keep)
+	}
 	for _, a := range c.Apps {
 		fmt.Fprintf(&out, "app %s verify=%s secrets=", a.ID, a.VerifyToken.Reveal())
 		for _, s := range a.AppSecrets {
@@ -83,9 +89,7 @@ func describe(c *Config) string {
 	for _, w := range c.Workspaces {
 		fmt.Fprintf(&out, "workspace %s takeover=%t auto-resolve=%s write-first=%t outside-silence=%s retention=%s\n", w.ID,
 			w.Policy.TakeoverFromActive, w.Policy.AutoResolveAfter, w.Policy.WriteFirst, w.Policy.OutsideSilence, w.Policy.Retention)
-		if w.Bot != nil {
-			fmt.Fprintf(&out, "  bot %s %q\n", filepath.ToSlash(w.Bot.Path), w.Bot.Text)
-		}
+		describeBot(&out, &w)
 		for _, ch := range w.Channels {
 			fmt.Fprintf(&out, "  channel %s app=%s number=%s token=%s account=%s rate=%d stop=%q start=%q\n", ch.ID, ch.App, ch.PhoneNumberID,
 				ch.AccessToken.Reveal(), ch.WABAID, ch.MessagesPerSecond, ch.StopKeywords, ch.StartKeywords)
@@ -95,6 +99,28 @@ func describe(c *Config) string {
 		}
 	}
 	return out.String()
+}
+
+func describeBot(out *strings.Builder, w *Workspace) {
+	b := &w.Bot
+	if f := b.Flow; f != nil {
+		fmt.Fprintf(out, "  bot flow %s %q", filepath.ToSlash(f.Path), f.Text)
+	}
+	if c := b.Connect; c != nil {
+		fmt.Fprintf(out, "  bot connect %s %s token=%s", c.URL, c.Protocol, c.Token.Reveal())
+	}
+	if h := b.Webhook; h != nil {
+		fmt.Fprintf(out, "  bot webhook %s secret=%s", h.URL, h.Secret.Reveal())
+	}
+	if r := b.Rasa; r != nil {
+		fmt.Fprintf(out, "  bot rasa %s token=%s on-returned=%q", r.URL, r.Token.Reveal(), r.OnReturned)
+	}
+	if c := b.Chatwoot; c != nil {
+		fmt.Fprintf(out, "  bot chatwoot %s account=%d answer-within=%s", c.URL, c.Account, c.AnswerWithin)
+	}
+	if *b != (Bot{}) {
+		fmt.Fprintf(out, " deadline=%s locale=%s unavailable=%q\n", b.Deadline, b.Locale, b.UnavailableMessage)
+	}
 }
 
 func TestManyProblemsAreCutShort(t *testing.T) {

@@ -25,6 +25,10 @@ func (c *Config) WithTokens(next *Config) (reloaded *Config, ignored []string) {
 	differ("listen", c.Listen, next.Listen)
 	differ("admin_listen", c.AdminListen, next.AdminListen)
 	differ("data_dir", c.DataDir, next.DataDir)
+	differ("erasure_ledger", c.ErasureLedger, next.ErasureLedger)
+	differ("backup", c.Backup, next.Backup)
+	differ("read_receipts", c.ReadReceipts, next.ReadReceipts)
+	differ("allowed_origins", c.AllowedOrigins, next.AllowedOrigins)
 	differ("whatsapp_apps", c.Apps, next.Apps)
 	for i := range merged.Workspaces {
 		w := &merged.Workspaces[i]

@@ -36,7 +36,12 @@ func TestWithTokens(t *testing.T) {
 		{"the workspace goes", "id: acme\n", "id: globex\n", nil, []string{"workspaces[acme]", "workspaces[globex]"}},
 		{"addresses", "workspaces:", "listen: :1\nadmin_listen: :2\ndata_dir: x\nworkspaces:", []engine.AgentID{"asha", "ben"}, []string{"listen", "admin_listen", "data_dir"}},
 		{
-			"bot and hand-off", "    tokens:", "    bot: {file: bot.yaml}\n    handoff: {auto_resolve_after: 0}\n    tokens:",
+			"backups", "workspaces:", "erasure_ledger: e\nbackup: {folder: b}\nworkspaces:",
+			[]engine.AgentID{"asha", "ben"},
+			[]string{"erasure_ledger", "backup"},
+		},
+		{
+			"bot and hand-off", "    tokens:", "    bot: {flow: bot.yaml}\n    handoff: {auto_resolve_after: 0}\n    tokens:",
 			[]engine.AgentID{"asha", "ben"},
 			[]string{"workspaces[acme].bot", "workspaces[acme].handoff"},
 		},
@@ -77,7 +82,7 @@ func TestLoad(t *testing.T) {
 		"access_token": canary + "\n",
 		"intervene.yaml": strings.NewReplacer(
 			"{value: s3cr3t-v}", "{env: INTERVENE_TEST_SECRET}", "{value: s3cr3t-t}", "{file: access_token}",
-			"    tokens:", "    bot: {file: ./bot.yaml}\n    tokens:",
+			"    tokens:", "    bot: {flow: ./bot.yaml}\n    tokens:",
 		).Replace(minimal),
 	}
 	for name, text := range files {
@@ -92,7 +97,7 @@ func TestLoad(t *testing.T) {
 	if got, want := c.DataDir, filepath.Join(folder, "data"); got != want {
 		t.Errorf("got data folder %s, want %s", got, want)
 	}
-	if got := string(c.Workspaces[0].Bot.Text); got != files["bot.yaml"] {
+	if got := string(c.Workspaces[0].Bot.Flow.Text); got != files["bot.yaml"] {
 		t.Errorf("got bot %q, want %q", got, files["bot.yaml"])
 	}
 	for _, secret := range []Secret{c.Apps[0].VerifyToken, c.Workspaces[0].Channels[0].AccessToken} {

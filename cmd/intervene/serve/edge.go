@@ -14,10 +14,11 @@ import (
 // edgeOptions are what the Connect edge works with.
 func (e *Engine) edgeOptions(inbox *actors.Inbox) rpc.Options {
 	return rpc.Options{
-		Commands: e.router, Conversations: e.journal, Boards: e.board,
-		Starter: inbox, References: references{e.journal}, DeadLetters: e.journal,
+		Commands: e.router, Conversations: e.journal, Boards: e.board, Presences: e.presence,
+		Starter: inbox, References: references{e.journal}, Identities: e.journal, Overviews: e.overviews, DeadLetters: e.journal,
 		Templates: e.graph, Receipts: e.graph, Media: e.files,
 		Channels: workspacesOf(e.config), Tokens: e.tokens, ReadReceipts: e.config.ReadReceipts,
+		AllowedOrigins: e.config.AllowedOrigins, SessionKey: e.sessionKey,
 		JournalID: e.journal.ID(), Ready: e.router.Ready, Metrics: e.registry, Log: e.log,
 	}
 }

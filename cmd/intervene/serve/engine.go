@@ -22,6 +22,7 @@ import (
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/engine/media"
 	"github.com/intervenehq/intervene/rpc"
+	"github.com/intervenehq/intervene/rpc/console"
 	"github.com/intervenehq/intervene/rpc/whatsapp"
 )
 
@@ -40,21 +41,29 @@ const (
 
 // Engine is one running engine. Stop ends it.
 type Engine struct {
-	config   *config.Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	journal  *journal.Journal
-	router   *actors.Router
-	board    *actors.Board
-	courier  *actors.Courier
-	turns    *actors.Turns
-	timers   *actors.Timers
-	media    *actors.Media
-	erasure  *actors.Erasure
-	graph    *whatsapp.Graph
-	tokens   *rpc.Tokens
-	edge     *rpc.Server
-	files    *media.Store
+	config    *config.Config
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	journal   *journal.Journal
+	router    *actors.Router
+	board     *actors.Board
+	presence  *actors.Presences
+	overviews *actors.Overviews
+	courier   *actors.Courier
+	turns     *actors.Turns
+	bots      bots
+	timers    *actors.Timers
+	media     *actors.Media
+	erasure   *actors.Erasure
+	graph     *whatsapp.Graph
+	tokens    *rpc.Tokens
+	edge      *rpc.Server
+	console   *console.Console
+	files     *media.Store
+	backups   *backups
+	ops       *ops
+
+	sessionKey rpc.SessionKey // seals the sessions of the console
 
 	public, admin         *http.Server
 	publicAddr, adminAddr net.Addr
@@ -80,27 +89,32 @@ func Start(c *config.Config, log *slog.Logger) (*Engine, error) {
 }
 
 func (e *Engine) start() error {
-	bots, err := botsOf(e.config)
-	if err != nil {
-		return err
-	}
+	var err error
 	if e.tokens, err = rpc.NewTokens(tokensOf(e.config)); err != nil {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	if e.journal, err = journal.Open(e.config.DataDir, journal.Options{
-		Create: true, Shard: shard, Registerer: e.registry, Logger: e.log,
+		Create: true, Shard: shard, Erasures: e.config.ErasureLedger, Registerer: e.registry, Logger: e.log,
 	}); err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
 	if e.files, err = media.Open(filepath.Join(e.config.DataDir, mediaFolder), media.Options{Registerer: e.registry}); err != nil {
 		return err
 	}
+	if e.backups, err = newBackups(e); err != nil {
+		return err
+	}
+	if e.sessionKey, err = sessionKey(e.config.DataDir); err != nil {
+		return fmt.Errorf("session key: %w", err)
+	}
 	e.router = actors.NewRouter(actors.RouterOptions{
-		Store: e.journal, Policies: policiesOf(e.config), Registerer: e.registry, Log: e.log,
+		Store: e.journal, Holds: e.journal, Policies: policiesOf(e.config), Registerer: e.registry, Log: e.log,
 	})
 	if e.board, err = actors.StartBoard(e.journal, e.registry, e.log); err != nil {
 		return fmt.Errorf("build board: %w", err)
 	}
+	e.presence = actors.StartPresences(e.registry)
+	e.overviews = actors.StartOverviews(e.journal, e.log)
 	channels := channelsOf(e.config)
 	channels.Files = uploads{e.files}
 	metrics := whatsapp.NewMetrics(e.registry)
@@ -109,19 +123,29 @@ func (e *Engine) start() error {
 	}
 	channels.Arrived = e.graph.Arrived
 	inbox := actors.NewInbox(e.router, e.journal, e.journal, shard)
-	webhook, err := whatsapp.NewWebhook(channels, inbox, e.log, metrics)
+	e.ops = newOps(e.journal)
+	webhook, err := whatsapp.NewWebhook(channels, marked{inbox, e.ops}, e.log, metrics)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
-	e.startWorkers(bots)
-	return e.listen(webhook, inbox)
+	if e.edge, err = rpc.New(e.edgeOptions(inbox)); err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
+	if e.console, err = console.New(e.log); err != nil {
+		return err
+	}
+	if e.bots, err = e.botsOf(e.config); err != nil {
+		return err
+	}
+	e.startWorkers()
+	return e.listen(webhook)
 }
 
 // startWorkers begins to do what the journal says is due, also from before a
 // crash.
-func (e *Engine) startWorkers(bots map[engine.WorkspaceID]actors.Bot) {
+func (e *Engine) startWorkers() {
 	e.courier = actors.StartCourier(actors.CourierOptions{
-		Router: e.router, Agenda: e.journal, Outbox: e.journal, Sender: e.graph, Pace: e.graph, Early: e.journal,
+		Router: e.router, Agenda: e.journal, Outbox: e.journal, Sender: marking{e.graph, e.ops}, Pace: e.graph, Early: e.journal,
 		Registerer: e.registry, Log: e.log,
 	})
 	e.media = actors.StartMedia(actors.MediaOptions{
@@ -129,12 +153,19 @@ func (e *Engine) startWorkers(bots map[engine.WorkspaceID]actors.Bot) {
 	})
 	e.erasure = actors.StartErasure(e.router, e.journal, e.files, e.log)
 	e.turns = actors.StartTurns(actors.TurnsOptions{
-		Router: e.router, Agenda: e.journal, Bots: bots, Registerer: e.registry, Log: e.log,
+		Router: e.router, Agenda: e.journal, Bots: e.bots.byWorkspace, Deadlines: e.bots.deadlines, Registerer: e.registry, Log: e.log,
 	})
 	e.timers = actors.StartTimers(actors.TimersOptions{
 		Router: e.router, Agenda: e.journal, Blobs: e.files, Registerer: e.registry, Log: e.log,
 	})
 	e.group.Go(e.expire)
+	if c := e.config.Backup; c != nil {
+		e.group.Go(func() { e.backups.schedule(e.backups.ctx, *c) })
+	}
+	if held := e.held(); held != (Held{}) {
+		e.log.Warn("work from before the restore is held: `intervene release` lists it, and lets it go",
+			slog.Int("sends", held.Sends), slog.Int("turns", held.Turns))
+	}
 }
 
 // expire lets the journal go of what it need not keep any more.
@@ -180,6 +211,7 @@ func (e *Engine) Reload(next *config.Config) (ignored []string, err error) {
 func (e *Engine) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, DrainTimeout)
 	defer cancel()
+	e.backups.cancel()
 	err := e.router.Drain(ctx) // from here on /readyz says no
 	err = errors.Join(err, e.public.Shutdown(ctx), e.admin.Shutdown(ctx))
 	return errors.Join(err, e.halt(ctx))
@@ -196,6 +228,9 @@ func (e *Engine) abandon() error {
 func (e *Engine) halt(ctx context.Context) error {
 	close(e.stop)
 	var err error
+	if e.backups != nil {
+		e.backups.cancel()
+	}
 	if e.edge != nil {
 		e.edge.Close()
 	}
@@ -206,9 +241,16 @@ func (e *Engine) halt(ctx context.Context) error {
 		e.turns.Stop(ctx)
 		e.courier.Stop(ctx)
 	}
+	e.bots.close()
 	if e.router != nil {
 		err = e.router.Drain(ctx)
 		e.router.Stop()
+	}
+	if e.presence != nil {
+		e.presence.Stop()
+	}
+	if e.overviews != nil {
+		e.overviews.Stop()
 	}
 	if e.board != nil {
 		e.board.Stop()

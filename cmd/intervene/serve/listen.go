@@ -12,8 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/rpc"
+	"github.com/intervenehq/intervene/rpc/bot/chatwoot"
 )
 
 // WebhookPath is where Meta's apps deliver.
@@ -23,17 +23,16 @@ const WebhookPath = "/webhooks/whatsapp/{app}"
 // of the CPU takes 30 s unless asked otherwise.
 const adminTimeout = 2 * time.Minute
 
-func (e *Engine) listen(webhook http.Handler, inbox *actors.Inbox) error {
-	edge, err := rpc.New(e.edgeOptions(inbox))
-	if err != nil {
-		return fmt.Errorf("edge: %w", err)
-	}
-	e.edge = edge
+func (e *Engine) listen(webhook http.Handler) error {
 	mux := http.NewServeMux()
 	mux.Handle(WebhookPath, webhook)
-	mux.Handle("/", edge.Handler())
+	mux.Handle("/", e.edge.Handler())
+	e.console.Handle(mux)
+	if e.bots.chatwoot != nil {
+		mux.Handle(chatwoot.Prefix, e.bots.chatwoot)
+	}
 	e.public = rpc.NewHTTPServer(mux)
-	e.public.RegisterOnShutdown(edge.Drain)
+	e.public.RegisterOnShutdown(e.edge.Drain)
 	e.admin = &http.Server{Handler: e.adminMux(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout}
 
 	listeners := make([]net.Listener, 0, 2)
@@ -73,6 +72,7 @@ func (e *Engine) adminMux() *http.ServeMux {
 		}
 		say(w, http.StatusOK, "ok\n")
 	})
+	e.operate(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

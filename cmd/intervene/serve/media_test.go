@@ -41,7 +41,7 @@ func TestMedia(t *testing.T) {
 		}
 		for header, want := range map[string]string{
 			"Content-Type": "image/png", "Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff",
-			"Content-Security-Policy": "default-src 'none'; sandbox", "Vary": "Authorization",
+			"Content-Security-Policy": "default-src 'none'; sandbox", "Vary": "Authorization, Cookie",
 		} {
 			if got := response.Header.Get(header); got != want {
 				t.Errorf("%s: got %q, want %q", header, got, want)

@@ -1,41 +1,24 @@
 package serve
 
 import (
-	"fmt"
 	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc"
-	"github.com/intervenehq/intervene/rpc/bot"
 	"github.com/intervenehq/intervene/rpc/whatsapp"
 )
 
 // What follows says in each part's own words what the configuration says.
 
-func botsOf(c *config.Config) (map[engine.WorkspaceID]actors.Bot, error) {
-	bots := make(map[engine.WorkspaceID]actors.Bot, len(c.Workspaces))
-	for _, w := range c.Workspaces {
-		if w.Bot == nil {
-			bots[w.ID] = bot.Default()
-			continue
-		}
-		b, err := bot.Parse(w.Bot.Path, w.Bot.Text)
-		if err != nil {
-			return nil, fmt.Errorf("bot of workspace %s: %w", w.ID, err)
-		}
-		bots[w.ID] = b
-	}
-	return bots, nil
-}
-
 func policiesOf(c *config.Config) map[engine.WorkspaceID]engine.Policy {
 	policies := make(map[engine.WorkspaceID]engine.Policy, len(c.Workspaces))
 	for _, w := range c.Workspaces {
-		policies[w.ID] = w.Policy
+		policy := w.Policy
+		policy.BotUnavailable = w.Bot.UnavailableMessage
+		policies[w.ID] = policy
 	}
 	return policies
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/intervenehq/intervene/engine"
-	"github.com/intervenehq/intervene/rpc/bot"
+	"github.com/intervenehq/intervene/rpc/bot/flow"
 )
 
-var defaultBot = bot.Default()
+var defaultBot = flow.Default()
 
 // moodyBot is the default bot on good and on bad days.
 type moodyBot struct {
@@ -53,7 +53,30 @@ func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnA
 	for _, content := range answer.Say {
 		s.ledger.says(r.ID.Conversation, content.Text)
 	}
+	if err == nil && s.chance("bot accepts", moods.accepts) {
+		b.later(&r, answer)
+		return engine.TurnAnswer{Accepted: true, Within: acceptedWithin}, nil
+	}
 	return answer, err
+}
+
+// acceptedWithin is how long the bot promises to take at most. It breaks its word now
+// and then, and always when the engine dies meanwhile.
+const acceptedWithin = 10 * time.Second
+
+// later gives the answer of an accepted turn of its own accord.
+func (b *moodyBot) later(r *engine.TurnRequest, answer engine.TurnAnswer) {
+	w := b.world
+	rng := w.sim.plan.seed.rng("later", int(r.ID.Version), int(r.Epoch))
+	wait := time.Duration(rng.Int64N(int64(acceptedWithin * 5 / 4)))
+	command := r.Command(r.Answer(answer))
+	w.expire.Go(func() {
+		if !w.pause(wait) {
+			return
+		}
+		_, err := w.router.Do(w.up, r.ID.Conversation, command)
+		w.alive(func() { w.sim.ledger.note("the bot answers %s later: %v", r.ID, engine.CodeOf(err)) })
+	})
 }
 
 func said(text string) engine.Content {

@@ -221,7 +221,7 @@ func (p *plan) mischief(rng *rand.Rand) {
 		{Name: "silent", Fault: standin.FaultNoStatus, Probability: share(0.05)},
 	}
 	p.wire = wireFaults{refused: share(0.04), lost: share(0.04), ackLost: share(0.05), stripped: share(0.2), replyLost: share(0.06)}
-	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02), repeatable: 0.4, much: 2}
+	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02), repeatable: 0.4, accepts: 0.2, much: 2}
 	if rng.IntN(4) == 0 {
 		p.pair = time.Duration(1+rng.IntN(4)) * time.Second
 	}
@@ -239,7 +239,7 @@ type wireFaults struct {
 
 // botMoods are how often a bot does what.
 type botMoods struct {
-	slow, fails, talks, rambles, repeatable float64
+	slow, fails, talks, rambles, repeatable, accepts float64
 	// much is how many messages more it says when it talks.
 	much int
 }

@@ -59,7 +59,7 @@ var plants = []plant{
 	}},
 	{name: "fence off", seeds: 10, edits: []edit{
 		{"engine/decide_message.go", "	case d.c.Column == Intervened, d.cmd.Epoch != 0 && d.cmd.Epoch != d.c.Epoch:\n", "	case false:\n"},
-		{"engine/decide_message.go", "	if d.cmd.Epoch != d.c.Epoch {\n		return d.discard(b, CodeBotFenced)\n	}\n", ""},
+		{"engine/decide_turn.go", "	if d.cmd.Epoch != d.c.Epoch {\n		return d.discard(b, CodeBotFenced)\n	}\n", ""},
 	}},
 	{name: "queued bot send survives intervene", seeds: 10, short: true, edits: []edit{
 		{"engine/decide_outside.go", "		case s.State == Queued:\n", "		case false:\n"},
@@ -82,6 +82,9 @@ var plants = []plant{
 	}},
 	{name: "owed turn forgotten after a crash", seeds: 20, edits: []edit{
 		{"actors/due.go", "		w.offer(item.Conversation)\n", "		if w.kind != engine.DueTurn {\n			w.offer(item.Conversation)\n		}\n"},
+	}},
+	{name: "accepted turn forgotten", seeds: 10, edits: []edit{
+		{"engine/apply.go", "c.Turn.At = b.Until, b.Through, max(b.Until, c.MutedUntil)", "c.Turn.At = b.Until, b.Through, 0"},
 	}},
 	{name: "bot not told of a resolve", seeds: 20, edits: []edit{
 		{"engine/apply.go", "			c.Turn = Turn{From: e.Version, Returned: e.Version, At: max(e.At, c.MutedUntil)}\n", "			c.Turn = Turn{}\n"},
@@ -126,10 +129,10 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 		{"rpc/whatsapp/graph_outcome.go", "		return engine.AttemptResult{State: engine.Unknown}, 0\n	case isSuccess", "		return g.retry(o, answer, paceRetry)\n	case isSuccess"},
 	}},
 	{name: "conversation stays on the board", seeds: 30, edits: []edit{
-		{"actors/board.go", "		w.remove(c.Conversation)\n", "		if c.After.Column.OnBoard() {\n			w.remove(c.Conversation)\n		}\n"},
+		{"actors/board_index.go", "	if ok {\n		w.remove(r)\n", "	if ok && after.Column.OnBoard() {\n		w.remove(r)\n"},
 	}},
-	{name: "resume forgets what changed", seeds: 30, edits: []edit{
-		{"actors/watch.go", "if known && card.Version == before.version && before.card == nil {", "if known && before.card == nil {"},
+	{name: "board forgets what changed", seeds: 30, edits: []edit{
+		{"actors/watch.go", "	return card, !known || !before.card.SameFace(&card), nil", "	return card, !known || before.card.Column != card.Column, nil"},
 	}},
 	{name: "note put down to another", seeds: 10, edits: []edit{
 		{"engine/decide.go", "		last.Command, last.Digest = cmd.ID, cmd.Digest\n", "		last.Command, last.Digest = cmd.ID, cmd.Digest\n		if _, ok := cmd.Body.(AddNote); ok {\n			last.By.ID += \"-else\"\n		}\n"},

@@ -96,16 +96,7 @@ type boardWatcher struct {
 }
 
 func (b *boardWatcher) session(ctx context.Context, w *world) {
-	q := b.query
-	b.mu.Lock()
-	if b.cards != nil && b.rng.IntN(4) > 0 {
-		q.Resume, q.Known = true, make(map[engine.ConversationID]uint64)
-		for id, card := range b.cards {
-			q.Known[id] = card.Version
-		}
-	}
-	b.mu.Unlock()
-	err := w.board.WatchBoard(ctx, q, func(u engine.BoardUpdate) error {
+	err := w.board.WatchBoard(ctx, b.query, func(u engine.BoardUpdate) error {
 		if !w.alive(func() { b.take(&u) }) {
 			return errReset
 		}
