@@ -11,6 +11,9 @@ GO ?= go
 TOOL := $(GO) tool -modfile=tools.mod
 BUF := node_modules/.bin/buf
 RECORD := engine/journal/record
+CLIENT := rpc/client/typescript
+FLOW := rpc/bot/flow/schema
+CONSOLE := rpc/console
 # A module of its own, with connectrpc's conformance suite pinned in its tools.mod.
 CONFORMANCE := rpc/conformance
 SUITE := $(GO) -C $(CONFORMANCE) tool -modfile=tools.mod connectconformance --mode server --conf config.yaml
@@ -28,7 +31,7 @@ build: ## Build bin/intervene, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/intervene ./cmd/intervene
 
 .PHONY: test
-test: check race conformance ## Check everything: what CI runs
+test: check race conformance interop client ## Check everything: what CI runs
 	@echo "make test: all checks and tests passed"
 
 .PHONY: check
@@ -44,6 +47,22 @@ conformance: ## Run connectrpc's conformance suite against the Connect edge
 	$(SUITE) -- $(CURDIR)/bin/conformance
 	$(SUITE) --test-file testdata/limit.yaml -- $(CURDIR)/bin/conformance
 
+.PHONY: interop
+interop: $(BUF) build ## Watch a board with grpcurl and buf curl
+	$(GO) build -modfile=tools.mod -o bin/grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
+	$(GO) run ./cmd/interop --intervene bin/intervene --grpcurl bin/grpcurl --buf $(BUF)
+
+.PHONY: client
+client: $(BUF) ## Check the TypeScript client and test it, with a real engine too
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	npm run --silent --workspace $(CLIENT) test >"$$log" 2>&1 || { cat "$$log"; exit 1; }
+	@echo "typescript client: ok"
+
+.PHONY: console
+console: $(BUF) ## Build the Live Chat console that is embedded
+	@npm run --silent --workspace $(CONSOLE) build -- --logLevel warn
+	@echo "console: built"
+
 .PHONY: soak
 soak: ## Run the long tests: crash cycles by the thousand; takes hours
 	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -run 'Soak|Crash|Damage|Fault' -v ./...
@@ -54,11 +73,14 @@ fmt: $(BUF) ## Format Go and protobuf sources
 	$(TOOL) gofumpt -w .
 	$(BUF) format -w rpc/proto
 	$(BUF) format -w $(RECORD)
+	$(BUF) format -w $(FLOW)
 
 .PHONY: generate
-generate: $(BUF) ## Generate Go code from the protobuf sources
+generate: $(BUF) ## Generate Go and TypeScript code from the protobuf sources
 	$(BUF) generate --template buf.gen.yaml
+	$(BUF) generate --template buf.gen.client.yaml
 	$(BUF) generate --template buf.gen.record.yaml
+	$(BUF) generate --template buf.gen.flow.yaml
 	$(GENERATE_SUITE)
 
 # The suite's schema lies in its module, wherever that is downloaded to.
@@ -76,6 +98,7 @@ format: $(BUF)
 	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
 	@$(BUF) format --diff --exit-code rpc/proto
 	@$(BUF) format --diff --exit-code $(RECORD)
+	@$(BUF) format --diff --exit-code $(FLOW)
 	@echo "format: ok"
 
 # Brackets keep the patterns from matching themselves. git grep without an index
@@ -105,23 +128,33 @@ lint: $(BUF)
 	@echo "deadcode: ok"
 	@$(BUF) lint
 	@echo "buf lint: ok"
+	@npm run --silent --workspace $(CONSOLE) check
+	@echo "console: ok"
 
 .PHONY: generated
 generated: $(BUF)
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(BUF) generate --template buf.gen.yaml -o "$$fresh"; \
+	$(BUF) generate --template buf.gen.client.yaml -o "$$fresh"; \
 	$(BUF) generate --template buf.gen.record.yaml -o "$$fresh"; \
+	$(BUF) generate --template buf.gen.flow.yaml -o "$$fresh"; \
 	$(GENERATE_SUITE) -o "$$fresh"; \
 	diff -r -x staticcheck.conf "$$fresh/rpc/gen" rpc/gen || { echo "rpc/gen is not what make generate makes"; exit 1; }; \
+	diff -r "$$fresh/$(CLIENT)/gen" $(CLIENT)/gen || { echo "$(CLIENT)/gen is not what make generate makes"; exit 1; }; \
 	diff -r -x staticcheck.conf "$$fresh/$(CONFORMANCE)/gen" $(CONFORMANCE)/gen || { echo "$(CONFORMANCE)/gen is not what make generate makes"; exit 1; }; \
-	diff "$$fresh/$(RECORD)/record.pb.go" $(RECORD)/record.pb.go || { echo "$(RECORD) is not what make generate makes"; exit 1; }
+	diff "$$fresh/$(RECORD)/record.pb.go" $(RECORD)/record.pb.go || { echo "$(RECORD) is not what make generate makes"; exit 1; }; \
+	diff "$$fresh/$(FLOW)/flow.pb.go" $(FLOW)/flow.pb.go || { echo "$(FLOW) is not what make generate makes"; exit 1; }
 	@echo "generated code: up to date"
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	npm run --silent --workspace $(CONSOLE) build -- --logLevel warn --outDir "$$fresh"; \
+	diff -r "$$fresh" $(CONSOLE)/dist || { echo "$(CONSOLE)/dist is not what make console makes"; exit 1; }
+	@echo "console's files: up to date"
 
 .PHONY: static
 static:
 	@CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/intervene
 	@echo "static build: ok"
 
-$(BUF): package.json package-lock.json
+$(BUF): package.json package-lock.json $(CLIENT)/package.json $(CONSOLE)/package.json
 	npm ci --no-audit --no-fund
 	@touch $@
