@@ -1,0 +1,35 @@
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+import { t } from "../words/words.js";
+
+/**
+ * later is a part of the page that is loaded when it is first wanted: most agents
+ * never open it. The engine may have been replaced since the page was loaded, and
+ * its parts with it; then the page is to be loaded anew.
+ */
+export function later<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+  let loaded: ComponentType<P> | undefined;
+  return function Later(props: P) {
+    const [failed, setFailed] = useState(false);
+    const [, paint] = useState(loaded !== undefined);
+    useEffect(() => {
+      if (!loaded) {
+        const come = (part: ComponentType<P>) => {
+          loaded = part;
+          paint(true);
+        };
+        load().then(come, () => setFailed(true));
+      }
+    }, []);
+    if (loaded) {
+      const Part = loaded;
+      return <Part {...props} />;
+    }
+    return (
+      <p class="later" role="status">
+        {failed ? <button type="button" class="more" onClick={() => location.reload()}>{t("connection.reload")}</button> : t("loading")}
+      </p>
+    );
+  };
+}
