@@ -18,8 +18,10 @@ const boardWindow = 200
 // ledger it measures how far behind the answers it is.
 type board struct {
 	*client.Board
-	ledger *ledger
-	looks  sync.WaitGroup
+	// presence shows colleagues that the caller is there.
+	presence *client.Presence
+	ledger   *ledger
+	looks    sync.WaitGroup
 
 	mu      sync.Mutex
 	waiting map[string][]sight
@@ -36,8 +38,9 @@ type sight struct {
 // followBoard begins to follow the whole board. Whoever follows one stops it.
 func followBoard(c *client.Client, l *ledger) *board {
 	b := &board{
-		Board:  c.FollowBoard(context.Background(), client.BoardQuery{Window: boardWindow}),
-		ledger: l, waiting: make(map[string][]sight),
+		Board:    c.FollowBoard(context.Background(), client.BoardQuery{Window: boardWindow}),
+		presence: c.BePresent(context.Background()),
+		ledger:   l, waiting: make(map[string][]sight),
 	}
 	if l != nil {
 		b.looks.Go(b.look)
@@ -46,6 +49,7 @@ func followBoard(c *client.Client, l *ledger) *board {
 }
 
 func (b *board) stop() {
+	b.presence.Close()
 	b.Close()
 	b.looks.Wait()
 }
