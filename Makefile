@@ -14,6 +14,7 @@ RECORD := engine/journal/record
 CLIENT := rpc/client/typescript
 FLOW := rpc/bot/flow/schema
 CONSOLE := rpc/console
+CHROMIUM ?= chromium
 # A module of its own, with connectrpc's conformance suite pinned in its tools.mod.
 CONFORMANCE := rpc/conformance
 SUITE := $(GO) -C $(CONFORMANCE) tool -modfile=tools.mod connectconformance --mode server --conf config.yaml
@@ -31,7 +32,7 @@ build: ## Build bin/intervene, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/intervene ./cmd/intervene
 
 .PHONY: test
-test: check race conformance interop client ## Check everything: what CI runs
+test: check race conformance interop client browser ## Check everything: what CI runs
 	@echo "make test: all checks and tests passed"
 
 .PHONY: check
@@ -57,6 +58,13 @@ client: $(BUF) ## Check the TypeScript client and test it, with a real engine to
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
 	npm run --silent --workspace $(CLIENT) test >"$$log" 2>&1 || { cat "$$log"; exit 1; }
 	@echo "typescript client: ok"
+
+.PHONY: browser
+browser: $(BUF) build ## Test the Live Chat console in Chromium, against a real engine
+	@command -v $(CHROMIUM) >/dev/null || { echo "chromium is missing: install it, or say CHROMIUM=<path>"; exit 1; }
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	CHROMIUM=$$(command -v $(CHROMIUM)) INTERVENE=$(CURDIR)/bin/intervene npm run --silent --workspace $(CONSOLE) test >"$$log" 2>&1 || { cat "$$log"; exit 1; }
+	@echo "console in chromium: ok"
 
 .PHONY: console
 console: $(BUF) ## Build the Live Chat console that is embedded

@@ -11,9 +11,7 @@ import { DeskView } from "./view/desk_view.js";
 import { SignIn } from "./view/sign_in.js";
 import { chooseLanguage, language, speak, t } from "./words/words.js";
 
-type State =
-  | { readonly is: "starting" | "unreachable" | "signed out" | "expired" }
-  | { readonly is: "signed in"; readonly desk: Desk };
+type State = { readonly is: "starting" | "unreachable" | "signed out" | "expired" } | { readonly is: "signed in"; readonly desk: Desk };
 
 /** How often an engine that cannot be reached is asked again, in milliseconds. */
 const askAgain = 3_000;
@@ -37,7 +35,10 @@ export function App() {
     if (state.is !== "starting" && state.is !== "unreachable") {
       return;
     }
-    const ask = () => currentSession().then(sit, (error: unknown) => setState({ is: error instanceof SignInError && error.why === "unreachable" ? "unreachable" : "signed out" }));
+    const ask = () =>
+      currentSession().then(sit, (error: unknown) =>
+        setState({ is: error instanceof SignInError && error.why === "unreachable" ? "unreachable" : "signed out" }),
+      );
     if (state.is === "starting") {
       void ask();
       return;
@@ -46,16 +47,23 @@ export function App() {
     return () => clearInterval(timer);
   }, [state.is]);
   const desk = state.is === "signed in" ? state.desk : undefined;
-  useEffect(() => () => {
-    desk?.close();
-    forgetFiles();
-  }, [desk]);
+  useEffect(
+    () => () => {
+      desk?.close();
+      forgetFiles();
+    },
+    [desk],
+  );
 
   switch (state.is) {
     case "starting":
       return null;
     case "unreachable":
-      return <main class="sign-in"><p role="status">{t("connection.unreachable")}</p></main>;
+      return (
+        <main class="sign-in">
+          <p role="status">{t("connection.unreachable")}</p>
+        </main>
+      );
     case "signed in":
       return (
         <DeskContext.Provider value={state.desk}>
@@ -73,7 +81,10 @@ function useLanguage(): string {
   const [spoken, setSpoken] = useState(language());
   useEffect(() => {
     let stale = false;
-    speak(wanted, () => stale).then((now) => setSpoken(now), () => {}); // without its words the page goes on in those that it has
+    speak(wanted, () => stale).then(
+      (now) => setSpoken(now),
+      () => {},
+    ); // without its words the page goes on in those that it has
     return () => {
       stale = true;
     };

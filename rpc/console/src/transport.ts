@@ -2,8 +2,21 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
 import type { Transport } from "@connectrpc/connect";
-import { createEnvelopeReadableStream, createMethodUrl, encodeEnvelope, runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
-import { endStreamFlag, endStreamFromJson, errorFromJson, requestHeader, trailerDemux, validateResponse } from "@connectrpc/connect/protocol-connect";
+import {
+  createEnvelopeReadableStream,
+  createMethodUrl,
+  encodeEnvelope,
+  runStreamingCall,
+  runUnaryCall,
+} from "@connectrpc/connect/protocol";
+import {
+  endStreamFlag,
+  endStreamFromJson,
+  errorFromJson,
+  requestHeader,
+  trailerDemux,
+  validateResponse,
+} from "@connectrpc/connect/protocol-connect";
 
 import { LiveChatService } from "@intervene/client/wire";
 

@@ -63,12 +63,14 @@ for (const signal of ["SIGKILL", "SIGTERM"] as const) {
 scene("a lost network is told of, and what was written meanwhile is sent once", async (stage) => {
   const { asha, customer } = await midChat(stage, "Cut Off");
   await asha.context.setOffline(true);
+  stage.wire.cut();
   await asha.composer.fill("from the tunnel");
   await asha.composer.press("Enter");
   await asha.chat.locator("[data-testid=outgoing]").getByText("from the tunnel").waitFor();
   await asha.banner.getByText("You are offline.").waitFor();
   await customer.writes("written meanwhile");
   await asha.composer.fill("half a sentence");
+  stage.wire.mend();
   await asha.context.setOffline(false);
   await asha.live();
   await asha.message("written meanwhile").waitFor();

@@ -53,7 +53,7 @@ scene("hostile messages are text, and the page holds", async (stage) => {
   assert.ok((await asha.message("WWWW").innerText()).includes(unbroken), "all of a huge text can be read");
 
   await asha.command("profile").click();
-  await asha.page.locator(".profile").waitFor();
+  await asha.page.locator("[data-testid=profile]").waitFor();
   await asha.send("still able to answer");
   await asha.delivered("still able to answer", "DELIVERED", "READ");
 });

@@ -9,6 +9,7 @@ import type { Browser, BrowserContextOptions } from "playwright-core";
 import { Engine, tokens } from "../../client/typescript/test/engine.js";
 import { Seat } from "./seat.js";
 import { until } from "./until.js";
+import { Wire } from "./wire.js";
 
 /** Debian's; another one by CHROMIUM. */
 const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
@@ -44,6 +45,8 @@ export class Stage {
   private constructor(
     readonly engine: Engine,
     readonly browser: Browser,
+    /** What all windows are connected by. */
+    readonly wire: Wire,
   ) {}
 
   static async open(): Promise<Stage> {
@@ -52,7 +55,8 @@ export class Stage {
     }
     const engine = await Engine.start();
     try {
-      return new Stage(engine, await chromium.launch({ executablePath: executable, args: flags }));
+      const browser = await chromium.launch({ executablePath: executable, args: flags });
+      return new Stage(engine, browser, await Wire.lay(() => engine.baseUrl));
     } catch (error) {
       await engine.stop();
       throw error;
@@ -61,13 +65,14 @@ export class Stage {
 
   async close(): Promise<void> {
     await this.browser.close();
+    this.wire.close();
     await this.engine.stop();
   }
 
   /** Opens a browser window of its own, in which nobody is signed in. */
   async window(options: BrowserContextOptions = {}): Promise<Seat> {
     const context = await this.browser.newContext({ locale: "en-GB", viewport: { width: 1360, height: 850 }, ...options });
-    const seat = await Seat.take(context, this.engine.baseUrl);
+    const seat = await Seat.take(context, this.wire.baseUrl);
     this.#seats.push(seat);
     return seat;
   }
@@ -75,7 +80,7 @@ export class Stage {
   /** Lets an agent sit down before a live board. */
   async seat(agent: Agent, options: BrowserContextOptions = {}): Promise<Seat> {
     const seat = await this.window(options);
-    const answer = await seat.page.request.post(`${this.engine.baseUrl}/v1/session`, { data: { token: tokens[agent] } });
+    const answer = await seat.page.request.post(`${seat.baseUrl}/v1/session`, { data: { token: tokens[agent] } });
     if (!answer.ok()) {
       throw new Error(`the sign-in was answered ${answer.status()}`);
     }

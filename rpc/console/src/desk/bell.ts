@@ -105,7 +105,10 @@ let sounds: AudioContext | undefined;
 export function chime(): void {
   sounds ??= new AudioContext();
   const start = sounds.currentTime;
-  for (const [at, frequency] of [[0, 660], [0.16, 880]] as const) {
+  for (const [at, frequency] of [
+    [0, 660],
+    [0.16, 880],
+  ] as const) {
     const tone = new OscillatorNode(sounds, { frequency });
     const loudness = new GainNode(sounds, { gain: 0 });
     loudness.gain.setValueAtTime(0, start + at);

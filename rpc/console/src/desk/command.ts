@@ -11,7 +11,14 @@ const longestPause = 5_000;
 /** Milliseconds that one attempt may take. */
 export const attemptTimeout = 15_000;
 
-const temporary: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Internal, Code.ResourceExhausted, Code.Canceled, Code.Unknown]);
+const temporary: ReadonlySet<Code> = new Set([
+  Code.Unavailable,
+  Code.DeadlineExceeded,
+  Code.Internal,
+  Code.ResourceExhausted,
+  Code.Canceled,
+  Code.Unknown,
+]);
 
 /** Whether nobody can tell what became of a call, or it was turned away for now: with the same command_id it may be made again. */
 export function isTemporary(error: unknown): boolean {
@@ -22,7 +29,9 @@ export function isTemporary(error: unknown): boolean {
 }
 
 export function isSignedOut(error: unknown): boolean {
-  return (error instanceof ConnectError && error.code === Code.Unauthenticated) || (error instanceof FileError && error.why === "signed out");
+  return (
+    (error instanceof ConnectError && error.code === Code.Unauthenticated) || (error instanceof FileError && error.why === "signed out")
+  );
 }
 
 /** command makes a call under one command_id until it is answered: it takes effect once, however often it is made. */

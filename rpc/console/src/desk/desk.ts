@@ -55,7 +55,10 @@ export class Desk {
   #endConversation = () => {};
 
   /** signedOut is called when the session is over. */
-  constructor(readonly session: Session, signedOut: () => void) {
+  constructor(
+    readonly session: Session,
+    signedOut: () => void,
+  ) {
     this.#signedOut = signedOut;
     this.directory = new Directory(this.client);
     this.drafts = new Drafts(session.workspaceId, session.agentId);
@@ -63,7 +66,10 @@ export class Desk {
     this.presence = this.client.keepPresence();
     this.board = new Value(this.#followBoard());
     this.#bell = new Bell(this.client, this.board);
-    this.#ends.push(leaveWithPage(this.presence), route.subscribe(() => this.#open(route.get().conversationId)));
+    this.#ends.push(
+      leaveWithPage(this.presence),
+      route.subscribe(() => this.#open(route.get().conversationId)),
+    );
     this.#open(route.get().conversationId);
   }
 

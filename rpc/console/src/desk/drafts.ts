@@ -1,8 +1,11 @@
 /** Draft is what somebody began to write in one conversation. */
 export interface Draft {
+  /** For the customer. */
   readonly text: string;
-  /** It is to be a note. */
-  readonly note: boolean;
+  /** For colleagues. The two never become each other. */
+  readonly note: string;
+  /** The note is what is being written. */
+  readonly noting: boolean;
   readonly replyTo: string;
 }
 
@@ -24,7 +27,7 @@ interface Record {
   readonly at: number;
 }
 
-export const noDraft: Draft = { text: "", note: false, replyTo: "" };
+export const noDraft: Draft = { text: "", note: "", noting: false, replyTo: "" };
 
 /** A draft is given up after so many milliseconds; so is what is unsent: the engine knows a command_id for 48 hours. */
 const draftFor = 14 * 24 * 3_600_000;
@@ -47,8 +50,9 @@ export class Drafts {
     return this.#load(conversationId).draft;
   }
 
-  set(conversationId: string, draft: Draft): void {
-    this.#store(conversationId, { ...this.#load(conversationId), draft, at: Date.now() });
+  change(conversationId: string, change: Partial<Draft>): void {
+    const record = this.#load(conversationId);
+    this.#store(conversationId, { ...record, draft: { ...record.draft, ...change }, at: Date.now() });
   }
 
   unsent(conversationId: string): readonly Unsent[] {
@@ -67,7 +71,9 @@ export class Drafts {
 
   /** The conversations in which something is unsent. */
   withUnsent(): string[] {
-    return this.#keys().map((key) => key.slice(this.#prefix.length)).filter((id) => this.unsent(id).length > 0);
+    return this.#keys()
+      .map((key) => key.slice(this.#prefix.length))
+      .filter((id) => this.unsent(id).length > 0);
   }
 
   /** Removes all of them. */
@@ -107,7 +113,7 @@ export class Drafts {
   #store(conversationId: string, record: Record): void {
     this.#cache.set(conversationId, record);
     try {
-      if (record.draft.text === "" && record.draft.replyTo === "" && record.unsent.length === 0) {
+      if (record.draft.text === "" && record.draft.note === "" && record.draft.replyTo === "" && record.unsent.length === 0) {
         localStorage.removeItem(this.#prefix + conversationId);
       } else {
         localStorage.setItem(this.#prefix + conversationId, JSON.stringify(record));

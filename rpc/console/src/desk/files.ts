@@ -4,7 +4,13 @@ import { learnTime } from "./ticker.js";
 export type FileKind = "image" | "video" | "audio" | "document" | "sticker";
 
 const mb = 1024 * 1024;
-const limits: Readonly<Record<FileKind, number>> = { image: 5 * mb, video: 16 * mb, audio: 16 * mb, document: 100 * mb, sticker: 500 * 1024 };
+const limits: Readonly<Record<FileKind, number>> = {
+  image: 5 * mb,
+  video: 16 * mb,
+  audio: 16 * mb,
+  document: 100 * mb,
+  sticker: 500 * 1024,
+};
 
 const kinds: Readonly<Record<string, FileKind>> = {
   "image/jpeg": "image",

@@ -47,7 +47,17 @@ export class Outbox {
     for (const conversationId of drafts.withUnsent()) {
       for (const { commandId, text, replyTo, epoch, after, at } of drafts.unsent(conversationId)) {
         const content: Content = { case: "text", value: { $typeName: "intervene.v1.Text", body: text, linkPreview: false } };
-        this.#add({ commandId, conversationId, content, replyTo, epoch: BigInt(epoch), after: BigInt(after), at, state: "unanswered", error: undefined });
+        this.#add({
+          commandId,
+          conversationId,
+          content,
+          replyTo,
+          epoch: BigInt(epoch),
+          after: BigInt(after),
+          at,
+          state: "unanswered",
+          error: undefined,
+        });
       }
       void this.#run(conversationId);
     }
@@ -58,7 +68,17 @@ export class Outbox {
     if (this.all.get().length >= maxOutgoing) {
       return false;
     }
-    const one: Outgoing = { commandId: newId(), conversationId, content, replyTo, epoch, after: version, at: Date.now(), state: "sending", error: undefined };
+    const one: Outgoing = {
+      commandId: newId(),
+      conversationId,
+      content,
+      replyTo,
+      epoch,
+      after: version,
+      at: Date.now(),
+      state: "sending",
+      error: undefined,
+    };
     if (content.case === "text") {
       const { commandId, at } = one;
       this.#drafts.keep(conversationId, { commandId, text: content.value.body, replyTo, epoch: String(epoch), after: String(version), at });

@@ -50,10 +50,12 @@ function listen(listener: () => void): () => void {
 export function useTicking<T extends string | number | boolean>(make: (now: number) => T): T {
   const [, paint] = useState(0);
   const shown = make(serverNow());
-  useEffect(() => listen(() => {
-    if (make(serverNow()) !== shown) {
-      paint((n) => n + 1);
-    }
-  }));
+  useEffect(() =>
+    listen(() => {
+      if (make(serverNow()) !== shown) {
+        paint((n) => n + 1);
+      }
+    }),
+  );
   return shown;
 }

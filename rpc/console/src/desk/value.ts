@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { Follower, Snapshot } from "@intervene/client";
 
@@ -57,4 +57,24 @@ export function useSnapshot<S extends Snapshot>(follower: Follower<S>): S {
     return end;
   }, [follower]);
   return follower.snapshot();
+}
+
+/** usePart paints a component anew when one part of what is followed changes, which a board does many times a second. */
+export function usePart<S extends Snapshot, T>(follower: Follower<S>, part: (snapshot: S) => T): T {
+  const [, paint] = useState(0);
+  const select = useRef(part);
+  select.current = part;
+  const now = part(follower.snapshot());
+  const shown = useRef(now);
+  shown.current = now;
+  useEffect(() => {
+    const look = (snapshot: S) => {
+      if (select.current(snapshot) !== shown.current) {
+        paint((n) => n + 1);
+      }
+    };
+    look(follower.snapshot());
+    return follower.subscribe(look);
+  }, [follower]);
+  return now;
 }

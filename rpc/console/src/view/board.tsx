@@ -28,7 +28,9 @@ export function Board() {
         ))}
       </div>
       <div class="columns" data-chosen={chosen}>
-        {columns.map((column) => <ColumnList key={column} column={column} board={board} />)}
+        {columns.map((column) => (
+          <ColumnList key={column} column={column} board={board} />
+        ))}
       </div>
     </section>
   );

@@ -49,7 +49,11 @@ export class Bubble extends Component<Props, { active: boolean; reacting: boolea
 
   override shouldComponentUpdate(next: Props, state: { active: boolean; reacting: boolean }): boolean {
     const now = this.props;
-    return state.active !== this.state.active || state.reacting !== this.state.reacting || (Object.keys(next) as (keyof Props)[]).some((name) => next[name] !== now[name]);
+    return (
+      state.active !== this.state.active ||
+      state.reacting !== this.state.reacting ||
+      (Object.keys(next) as (keyof Props)[]).some((name) => next[name] !== now[name])
+    );
   }
 
   override render() {
@@ -69,7 +73,10 @@ export class Bubble extends Component<Props, { active: boolean; reacting: boolea
         onPointerEnter={() => this.setState({ active: true })}
         onPointerLeave={() => this.setState({ active: false, reacting: false })}
         onFocusIn={() => this.setState({ active: true })}
-        onFocusOut={(event) => !(event.currentTarget as Element).contains(event.relatedTarget as Node | null) && this.setState({ active: false, reacting: false })}
+        onFocusOut={(event) =>
+          !(event.currentTarget as Element).contains(event.relatedTarget as Node | null) &&
+          this.setState({ active: false, reacting: false })
+        }
       >
         {!continued && side !== "customer" && (
           <header class="bubble-who">
@@ -85,7 +92,11 @@ export class Bubble extends Component<Props, { active: boolean; reacting: boolea
           <Moment at={message.sentAt ?? message.at} />
           <Ticks delivery={message.delivery} />
         </footer>
-        {message.reaction !== "" && <span class="reaction" role="img" aria-label={t("message.reaction", { emoji: message.reaction })}>{line(message.reaction)}</span>}
+        {message.reaction !== "" && (
+          <span class="reaction" role="img" aria-label={t("message.reaction", { emoji: message.reaction })}>
+            {line(message.reaction)}
+          </span>
+        )}
         {this.#trouble()}
         {this.state.active && this.#tools()}
       </article>
@@ -109,9 +120,18 @@ export class Bubble extends Component<Props, { active: boolean; reacting: boolea
           <small dir="auto">{[errorCode === 0 ? "" : `Meta ${errorCode}`, line(errorDetail)].filter(Boolean).join(": ")}</small>
         )}
         {resentAsMessageId !== "" ? (
-          <button type="button" class="more" onClick={() => actions.jump(resentAsMessageId)}>{t("message.resent")}</button>
+          <button type="button" class="more" onClick={() => actions.jump(resentAsMessageId)}>
+            {t("message.resent")}
+          </button>
         ) : (
-          mayResend && <Button label={failed ? t("message.resend") : t("message.resendAnyway")} icon="retry" look="quiet" onClick={() => actions.resend(message)} />
+          mayResend && (
+            <Button
+              label={failed ? t("message.resend") : t("message.resendAnyway")}
+              icon="retry"
+              look="quiet"
+              onClick={() => actions.resend(message)}
+            />
+          )
         )}
       </div>
     );
@@ -119,7 +139,8 @@ export class Bubble extends Component<Props, { active: boolean; reacting: boolea
 
   #tools(): ComponentChildren {
     const { message, mayWrite, actions } = this.props;
-    const known = message.author?.kind === PartyKind.CUSTOMER || (message.delivery >= Delivery.ACCEPTED && message.delivery <= Delivery.PLAYED);
+    const known =
+      message.author?.kind === PartyKind.CUSTOMER || (message.delivery >= Delivery.ACCEPTED && message.delivery <= Delivery.PLAYED);
     if (!mayWrite || !known || message.revokedAt) {
       return null;
     }
@@ -127,7 +148,16 @@ export class Bubble extends Component<Props, { active: boolean; reacting: boolea
       return (
         <div class="tools" role="group" aria-label={t("message.react")}>
           {emojis.map((emoji) => (
-            <button key={emoji} type="button" class="emoji-button" aria-label={t("message.reactWith", { emoji })} onClick={() => { actions.react(message, emoji); this.setState({ reacting: false }); }}>
+            <button
+              key={emoji}
+              type="button"
+              class="emoji-button"
+              aria-label={t("message.reactWith", { emoji })}
+              onClick={() => {
+                actions.react(message, emoji);
+                this.setState({ reacting: false });
+              }}
+            >
               {emoji}
             </button>
           ))}
@@ -171,10 +201,13 @@ interface RefersProps {
 /** What a message refers to: an ad, a thing of a catalogue, another message. */
 function Refers({ message, answered, customer, self, names, jump }: RefersProps) {
   const { context, replyToMessageId } = message;
-  const author = answered && (sideOf(answered) === "customer" ? customer : answered.author?.id === self ? t("you") : partyName(answered.author, names));
+  const author =
+    answered && (sideOf(answered) === "customer" ? customer : answered.author?.id === self ? t("you") : partyName(answered.author, names));
   return (
     <>
-      {(context?.forwarded || context?.forwardedOften) && <p class="refers">{context.forwardedOften ? t("message.forwardedOften") : t("message.forwarded")}</p>}
+      {(context?.forwarded || context?.forwardedOften) && (
+        <p class="refers">{context.forwardedOften ? t("message.forwardedOften") : t("message.forwarded")}</p>
+      )}
       {context?.referral && (
         <div class="quote">
           <b>{t("referral")}</b>
@@ -182,10 +215,17 @@ function Refers({ message, answered, customer, self, names, jump }: RefersProps)
           <SafeLink url={context.referral.sourceUrl}>{line(context.referral.sourceUrl)}</SafeLink>
         </div>
       )}
-      {context?.product && <div class="quote"><b>{t("product")}</b><bdi>{line(context.product.retailerId)}</bdi></div>}
+      {context?.product && (
+        <div class="quote">
+          <b>{t("product")}</b>
+          <bdi>{line(context.product.retailerId)}</bdi>
+        </div>
+      )}
       {replyToMessageId !== "" && (
         <button type="button" class="quote" disabled={!answered} onClick={() => jump(replyToMessageId)}>
-          <b><bdi>{author ?? t("message.earlier")}</bdi></b>
+          <b>
+            <bdi>{author ?? t("message.earlier")}</bdi>
+          </b>
           {answered && <span dir="auto">{summary(answered.edit?.content ?? answered.content)}</span>}
         </button>
       )}

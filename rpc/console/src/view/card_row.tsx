@@ -66,7 +66,9 @@ export class CardRow extends Component<Props> {
               </span>
             )}
             {card.tags.slice(0, 2).map((tag) => (
-              <bdi key={tag} class="mark tag">{line(tag)}</bdi>
+              <bdi key={tag} class="mark tag">
+                {line(tag)}
+              </bdi>
             ))}
             {card.tags.length > 2 && <span class="mark">+{card.tags.length - 2}</span>}
           </span>
@@ -85,11 +87,20 @@ function When({ card }: { card: Card }) {
 
 function Holder({ card, self, names }: { card: Card; self: string; names: Names }) {
   if (card.column === Column.ACTIVE) {
-    return <span class="mark bot"><Icon name="bot" />{t("card.bot")}</span>;
+    return (
+      <span class="mark bot">
+        <Icon name="bot" />
+        {t("card.bot")}
+      </span>
+    );
   }
   if (card.column === Column.REQUESTING) {
     const why = line(card.requestReason);
-    return <bdi class="mark asks" title={why}>{why || t("card.asks")}</bdi>;
+    return (
+      <bdi class="mark asks" title={why}>
+        {why || t("card.asks")}
+      </bdi>
+    );
   }
   if (card.column !== Column.INTERVENED) {
     return null;

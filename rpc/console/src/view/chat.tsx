@@ -5,10 +5,9 @@ import { newId, RefusedError } from "@intervene/client";
 import { Column } from "@intervene/client/wire";
 import type { Card, Message } from "@intervene/client/wire";
 
-import { noDraft } from "../desk/drafts.js";
 import type { Outgoing } from "../desk/outbox.js";
 import { preferences } from "../desk/preferences.js";
-import { useSnapshot, useValue } from "../desk/value.js";
+import { usePart, useSnapshot, useValue } from "../desk/value.js";
 import { t } from "../words/words.js";
 import type { BubbleActions } from "./bubble.js";
 import { ChatFoot } from "./chat_foot.js";
@@ -23,33 +22,40 @@ const Profile = later(async () => (await import("./profile.js")).Profile);
 export function Chat({ conversation, conversationId }: { conversation: Conversation; conversationId: string }) {
   const desk = useDesk();
   const snapshot = useSnapshot(conversation);
-  const board = useSnapshot(useValue(desk.board));
   const { profile } = useValue(preferences);
-  const card = newer(snapshot.card, board.card(conversationId));
+  const card = newer(
+    snapshot.card,
+    usePart(useValue(desk.board), (board) => board.card(conversationId)),
+  );
   const [replyTo, setReplyTo] = useState(() => desk.drafts.get(conversationId).replyTo);
   const [restored, setRestored] = useState(0);
   useMarkRead(conversationId, card);
 
-  const actions = useMemo<BubbleActions>(() => ({
-    reply: (message) => {
-      setReplyTo(message.messageId);
-      document.querySelector<HTMLElement>("[data-composer]")?.focus();
-    },
-    react: (message, emoji) => {
-      const now = conversation.snapshot().card;
-      if (now) {
-        desk.outbox.send(now, { case: "reaction", value: { $typeName: "intervene.v1.Reaction", emoji } }, message.messageId);
-      }
-    },
-    resend: ({ messageId }: Message) =>
-      void desk.perform("resend", (commandId, timeoutMs) => desk.client.api.resendMessage({ conversationId, commandId, messageId }, { timeoutMs })),
-    jump: showMessage,
-  }), [desk, conversation, conversationId]);
+  const actions = useMemo<BubbleActions>(
+    () => ({
+      reply: (message) => {
+        setReplyTo(message.messageId);
+        document.querySelector<HTMLElement>("[data-composer]")?.focus();
+      },
+      react: (message, emoji) => {
+        const now = conversation.snapshot().card;
+        if (now) {
+          desk.outbox.send(now, { case: "reaction", value: { $typeName: "intervene.v1.Reaction", emoji } }, message.messageId);
+        }
+      },
+      resend: ({ messageId }: Message) =>
+        void desk.perform("resend", (commandId, timeoutMs) =>
+          desk.client.api.resendMessage({ conversationId, commandId, messageId }, { timeoutMs }),
+        ),
+      jump: showMessage,
+    }),
+    [desk, conversation, conversationId],
+  );
 
   const takeBack = ({ commandId, content, replyTo: answered }: Outgoing) => {
     const text = content.case === "text" ? content.value.body : "";
     const draft = desk.drafts.get(conversationId);
-    desk.drafts.set(conversationId, { ...noDraft, text: [text, draft.text].filter(Boolean).join("\n"), replyTo: answered });
+    desk.drafts.change(conversationId, { noting: false, text: [text, draft.text].filter(Boolean).join("\n"), replyTo: answered });
     desk.outbox.discard(commandId);
     setReplyTo(answered);
     setRestored(restored + 1);
@@ -83,7 +89,9 @@ function ChatWait({ conversation }: { conversation: Conversation }) {
   const gone = state.status === "ended" && state.reason instanceof RefusedError;
   return (
     <div class="chat" data-testid="chat">
-      <p class="chat-wait" role="status">{gone ? t("refused.notFound") : t("loading")}</p>
+      <p class="chat-wait" role="status">
+        {gone ? t("refused.notFound") : t("loading")}
+      </p>
     </div>
   );
 }
@@ -104,7 +112,10 @@ function useMarkRead(conversationId: string, card: Card | undefined): void {
       }
       marked.current = card.version;
       const call = desk.client.api.markRead({ conversationId, commandId: newId() });
-      call.then((answer) => desk.apply(answer), () => (marked.current = 0n)); // the next look tries again
+      call.then(
+        (answer) => desk.apply(answer),
+        () => (marked.current = 0n),
+      ); // the next look tries again
     };
     look();
     window.addEventListener("focus", look);

@@ -25,7 +25,7 @@ interface Props {
 export function ChatFoot({ card, replyTo, answered, onReplyTo }: Props) {
   const desk = useDesk();
   const open = useWindowOpen(card);
-  const [noting, setNoting] = useState(() => desk.drafts.get(card.conversationId).note);
+  const [noting, setNoting] = useState(() => desk.drafts.get(card.conversationId).noting);
   useEffect(() => {
     const note = () => setNoting(true);
     const reply = () => setNoting(false);
@@ -40,11 +40,23 @@ export function ChatFoot({ card, replyTo, answered, onReplyTo }: Props) {
   return (
     <footer class="chat-foot" data-testid="foot">
       <div class="tabs" role="group" aria-label={t("compose.what")}>
-        <button type="button" aria-pressed={!noting} onClick={() => setNoting(false)}>{t("compose.reply")}</button>
-        <button type="button" aria-pressed={noting} data-command="note" onClick={() => setNoting(true)}><Icon name="note" />{t("compose.note")}</button>
+        <button type="button" aria-pressed={!noting} onClick={() => setNoting(false)}>
+          {t("compose.reply")}
+        </button>
+        <button type="button" aria-pressed={noting} data-command="note" onClick={() => setNoting(true)}>
+          <Icon name="note" />
+          {t("compose.note")}
+        </button>
       </div>
       {noting || mayWrite ? (
-        <Composer key={noting ? "note" : "reply"} card={card} note={noting} replyTo={noting ? "" : replyTo} answered={noting ? undefined : answered} onReplyTo={onReplyTo} />
+        <Composer
+          key={noting ? "note" : "reply"}
+          card={card}
+          note={noting}
+          replyTo={noting ? "" : replyTo}
+          answered={noting ? undefined : answered}
+          onReplyTo={onReplyTo}
+        />
       ) : (
         <Closed card={card} open={open} />
       )}
@@ -60,36 +72,81 @@ function Closed({ card, open }: { card: Card; open: boolean }) {
   const [choosing, setChoosing] = useState(false);
   const { conversationId } = card;
   const { api } = desk.client;
-  const template = <Button label={t("template.choose")} icon="template" look="primary" onClick={() => setChoosing(true)} data-command="template" />;
+  const template = (
+    <Button label={t("template.choose")} icon="template" look="primary" onClick={() => setChoosing(true)} data-command="template" />
+  );
   const dialog = choosing && <TemplateDialog card={card} onClose={() => setChoosing(false)} />;
   switch (card.column) {
     case Column.REQUESTING:
       return (
         <Explained icon="hand" text={open ? t("closed.requesting") : t("closed.requestingLapsed")}>
-          <Button label={t("dismiss")} disabled={busy} data-command="dismiss" onClick={() => void desk.perform("dismiss", (commandId, timeoutMs) => api.resolve({ conversationId, commandId, expectedEpoch: card.epoch }, { timeoutMs }), t("done.dismissed"))} />
-          <Button label={t("intervene")} icon="hand" look="primary" class="intervene" shortcut="i" disabled={busy} data-command="intervene" onClick={() => void desk.perform("intervene", (commandId, timeoutMs) => api.intervene({ conversationId, commandId }, { timeoutMs }))} />
+          <Button
+            label={t("dismiss")}
+            disabled={busy}
+            data-command="dismiss"
+            onClick={() =>
+              void desk.perform(
+                "dismiss",
+                (commandId, timeoutMs) => api.resolve({ conversationId, commandId, expectedEpoch: card.epoch }, { timeoutMs }),
+                t("done.dismissed"),
+              )
+            }
+          />
+          <Button
+            label={t("intervene")}
+            icon="hand"
+            look="primary"
+            class="intervene"
+            shortcut="i"
+            disabled={busy}
+            data-command="intervene"
+            onClick={() =>
+              void desk.perform("intervene", (commandId, timeoutMs) => api.intervene({ conversationId, commandId }, { timeoutMs }))
+            }
+          />
         </Explained>
       );
     case Column.INTERVENED:
       if (desk.holds(card)) {
-        return <Explained icon="clock" text={t("closed.lapsed")}>{template}{dialog}</Explained>;
+        return (
+          <Explained icon="clock" text={t("closed.lapsed")}>
+            {template}
+            {dialog}
+          </Explained>
+        );
       }
       return <Explained icon="person" text={t("closed.heldBy", { agent: names.of(card.holderAgentId) })} />;
     case Column.ACTIVE:
       return (
         <Explained icon="bot" text={t("closed.active")}>
-          <Button label={t("requestAgent")} icon="hand" disabled={busy} data-command="request" onClick={() => void desk.perform("request", (commandId, timeoutMs) => api.requestAgent({ conversationId, commandId }, { timeoutMs }))} />
+          <Button
+            label={t("requestAgent")}
+            icon="hand"
+            disabled={busy}
+            data-command="request"
+            onClick={() =>
+              void desk.perform("request", (commandId, timeoutMs) => api.requestAgent({ conversationId, commandId }, { timeoutMs }))
+            }
+          />
         </Explained>
       );
     default:
-      return <Explained icon="history" text={t("closed.history")}>{template}{dialog}</Explained>;
+      return (
+        <Explained icon="history" text={t("closed.history")}>
+          {template}
+          {dialog}
+        </Explained>
+      );
   }
 }
 
 function Explained({ icon, text, children }: { icon: IconName; text: string; children?: ComponentChildren }) {
   return (
     <div class="closed" data-testid="closed">
-      <p><Icon name={icon} /><span>{text}</span></p>
+      <p>
+        <Icon name={icon} />
+        <span>{text}</span>
+      </p>
       <div class="button-row">{children}</div>
     </div>
   );

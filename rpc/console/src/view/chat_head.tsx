@@ -30,34 +30,71 @@ export function ChatHead({ card, viewers }: { card: Card; viewers: readonly View
   const others = viewers.filter(({ agentId }) => agentId !== desk.session.agentId);
 
   const resolve = () =>
-    void desk.perform("resolve", (commandId, timeoutMs) => desk.client.api.resolve({ conversationId, commandId, expectedEpoch }, { timeoutMs }), t("done.resolved"));
+    void desk.perform(
+      "resolve",
+      (commandId, timeoutMs) => desk.client.api.resolve({ conversationId, commandId, expectedEpoch }, { timeoutMs }),
+      t("done.resolved"),
+    );
   const takeOver = () =>
-    void desk.perform("takeOver", (commandId, timeoutMs) => desk.client.api.takeOver({ conversationId, commandId, expectedEpoch }, { timeoutMs }));
+    void desk.perform("takeOver", (commandId, timeoutMs) =>
+      desk.client.api.takeOver({ conversationId, commandId, expectedEpoch }, { timeoutMs }),
+    );
   return (
     <header class="chat-head">
       <Button label={t("back")} icon="back" bare look="quiet" class="chat-back" onClick={() => go({ conversationId: "" })} />
       <Avatar contact={card.contact} />
       <div class="chat-who">
-        <h2><bdi>{contactName(card.contact)}</bdi></h2>
+        <h2>
+          <bdi>{contactName(card.contact)}</bdi>
+        </h2>
         <p>
           <span class={`state column-${column}`}>
             {intervened ? (mine ? t("chat.yours") : t("chat.heldBy", { agent: names.of(card.holderAgentId) })) : columnName(column)}
           </span>
           {(intervened || column === Column.REQUESTING) && <Waiting since={waitsSince(card)} precisely />}
-          {card.contact?.name && card.contact.phone && <bdi dir="ltr" class="chat-phone">{phone(card.contact.phone)}</bdi>}
+          {card.contact?.name && card.contact.phone && (
+            <bdi dir="ltr" class="chat-phone">
+              {phone(card.contact.phone)}
+            </bdi>
+          )}
           <WindowLeft card={card} />
         </p>
         {others.length > 0 && (
           <p class="chat-viewers" role="status">
             <Icon name="users" />
-            {others.map(({ agentId, typing }) => (typing ? t("chat.writes", { agent: names.of(agentId) }) : t("chat.looks", { agent: names.of(agentId) }))).join(" · ")}
+            {others
+              .map(({ agentId, typing }) =>
+                typing ? t("chat.writes", { agent: names.of(agentId) }) : t("chat.looks", { agent: names.of(agentId) }),
+              )
+              .join(" · ")}
           </p>
         )}
       </div>
       <div class="chat-tools">
-        {intervened && !mine && desk.supervises && <Button label={t("takeOver")} icon="hand" disabled={busy !== ""} onClick={takeOver} data-command="takeOver" />}
-        {intervened && (mine || desk.supervises) && <Button label={t("transfer")} icon="swap" shortcut="t" disabled={busy !== ""} onClick={() => setTransferring(true)} data-command="transfer" />}
-        {intervened && (mine || desk.supervises) && <Button label={t("resolve")} icon="check" look="primary" shortcut="e" disabled={busy !== ""} onClick={resolve} data-command="resolve" />}
+        {intervened && !mine && desk.supervises && (
+          <Button label={t("takeOver")} icon="hand" disabled={busy !== ""} onClick={takeOver} data-command="takeOver" />
+        )}
+        {intervened && (mine || desk.supervises) && (
+          <Button
+            label={t("transfer")}
+            icon="swap"
+            shortcut="t"
+            disabled={busy !== ""}
+            onClick={() => setTransferring(true)}
+            data-command="transfer"
+          />
+        )}
+        {intervened && (mine || desk.supervises) && (
+          <Button
+            label={t("resolve")}
+            icon="check"
+            look="primary"
+            shortcut="e"
+            disabled={busy !== ""}
+            onClick={resolve}
+            data-command="resolve"
+          />
+        )}
         <Button
           label={t("profile")}
           icon="info"

@@ -35,16 +35,25 @@ export function ColumnList({ column, board }: { column: Column; board: BoardSnap
   const changes = useValue(pages.changes);
   const paged = narrow.whose === "all" && all.length >= 200;
   const beyond = paged ? Math.max(0, pages.rows - rows.length) + (pages.complete ? 0 : 1) : 0;
-  const need = useCallback((from: number, to: number) => {
-    if (paged && to > rows.length - 20) {
-      pages.need(from, to);
-    }
-  }, [pages, paged, rows.length, changes]);
+  const need = useCallback(
+    (from: number, to: number) => {
+      if (paged && to > rows.length - 20) {
+        pages.need(from, to);
+      }
+    },
+    [pages, paged, rows.length, changes],
+  );
 
   const paint = (row: number, tabIndex: 0 | -1) => {
     const card = rows[row]?.card ?? pages.card(row);
     if (!card) {
-      return pages.failed ? <div class="card-wait"><Button label={t("retry")} icon="retry" onClick={() => pages.retry()} /></div> : <div class="card-wait" />;
+      return pages.failed ? (
+        <div class="card-wait">
+          <Button label={t("retry")} icon="retry" onClick={() => pages.retry()} />
+        </div>
+      ) : (
+        <div class="card-wait" />
+      );
     }
     return (
       <CardRow
@@ -63,8 +72,12 @@ export function ColumnList({ column, board }: { column: Column; board: BoardSnap
     <section class={`column column-${column}`} aria-label={columnName(column)} data-testid={`column-${Column[column]?.toLowerCase()}`}>
       <header class="column-head">
         <h2>{columnName(column)}</h2>
-        <span class="count" data-testid="count">{number(counter?.conversations ?? 0)}</span>
-        {counter !== undefined && counter.unread > 0 && <span class="count-unread">{t("column.unread", { n: Number(counter.unread) })}</span>}
+        <span class="count" data-testid="count">
+          {number(counter?.conversations ?? 0)}
+        </span>
+        {counter !== undefined && counter.unread > 0 && (
+          <span class="count-unread">{t("column.unread", { n: Number(counter.unread) })}</span>
+        )}
         {column === Column.REQUESTING && <Waiting since={counter?.oldestWaitingSince} />}
         {waiting > 0 && <span class="count-held">{t("column.held", { n: waiting })}</span>}
       </header>

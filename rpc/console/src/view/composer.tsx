@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { Card, Message } from "@intervene/client/wire";
 
@@ -31,7 +31,7 @@ interface Props {
 export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
   const desk = useDesk();
   const { conversationId } = card;
-  const [text, setText] = useState(() => desk.drafts.get(conversationId).text);
+  const [text, setText] = useState(() => desk.drafts.get(conversationId)[note ? "note" : "text"]);
   const [files, setFiles] = useState<readonly File[]>([]);
   const [uploading, setUploading] = useState(false);
   const [choosing, setChoosing] = useState(false);
@@ -40,7 +40,10 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
   const typedAt = useRef(0);
   const length = [...text].length;
 
-  useEffect(() => desk.drafts.set(conversationId, { text, note, replyTo }), [desk, conversationId, text, note, replyTo]);
+  // At once, and not after the next picture: there may be none any more.
+  useLayoutEffect(() => {
+    desk.drafts.change(conversationId, note ? { note: text, noting: true } : { text, noting: false, replyTo });
+  }, [desk, conversationId, text, note, replyTo]);
   useEffect(() => {
     const focus = () => box.current?.focus();
     addEventListener("intervene:compose", focus);
@@ -76,7 +79,9 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
       return;
     }
     if (note) {
-      const done = await desk.perform("note", (commandId, timeoutMs) => desk.client.api.addNote({ conversationId, commandId, body }, { timeoutMs }));
+      const done = await desk.perform("note", (commandId, timeoutMs) =>
+        desk.client.api.addNote({ conversationId, commandId, body }, { timeoutMs }),
+      );
       if (done) {
         clear();
       }
@@ -131,21 +136,43 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
     >
       {replyTo !== "" && (
         <div class="replying">
-          <span class="quote"><b>{t("compose.replying")}</b>{answered && <span dir="auto">{summary(answered.content)}</span>}</span>
+          <span class="quote">
+            <b>{t("compose.replying")}</b>
+            {answered && <span dir="auto">{summary(answered.content)}</span>}
+          </span>
           <Button label={t("compose.noReply")} icon="close" bare look="quiet" onClick={() => onReplyTo("")} />
         </div>
       )}
       {files.length > 0 && (
         <ul class="attached">
           {files.map((file, n) => (
-            <li key={n}><bdi>{line(file.name)}</bdi><Button label={t("compose.detach", { name: file.name })} icon="close" bare look="quiet" onClick={() => setFiles(files.filter((one) => one !== file))} /></li>
+            <li key={n}>
+              <bdi>{line(file.name)}</bdi>
+              <Button
+                label={t("compose.detach", { name: file.name })}
+                icon="close"
+                bare
+                look="quiet"
+                onClick={() => setFiles(files.filter((one) => one !== file))}
+              />
+            </li>
           ))}
         </ul>
       )}
       <div class="composer-row">
         {!note && (
           <>
-            <input ref={picker} type="file" multiple hidden accept={accepted} onChange={() => { attach(picker.current?.files ?? []); if (picker.current) picker.current.value = ""; }} />
+            <input
+              ref={picker}
+              type="file"
+              multiple
+              hidden
+              accept={accepted}
+              onChange={() => {
+                attach(picker.current?.files ?? []);
+                if (picker.current) picker.current.value = "";
+              }}
+            />
             <Button label={t("compose.attach")} icon="paperclip" bare look="quiet" onClick={() => picker.current?.click()} />
             <Button label={t("template.choose")} icon="template" bare look="quiet" onClick={() => setChoosing(true)} />
           </>
@@ -183,8 +210,16 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
           disabled={uploading || length > longest || (text.trim() === "" && files.length === 0)}
         />
       </div>
-      {length > longest - 300 && <p class={length > longest ? "limit over" : "limit"} role="status">{t("compose.left", { n: longest - length })}</p>}
-      {uploading && <p class="limit" role="status">{t("compose.uploading")}</p>}
+      {length > longest - 300 && (
+        <p class={length > longest ? "limit over" : "limit"} role="status">
+          {t("compose.left", { n: longest - length })}
+        </p>
+      )}
+      {uploading && (
+        <p class="limit" role="status">
+          {t("compose.uploading")}
+        </p>
+      )}
       {choosing && <TemplateDialog card={card} onClose={() => setChoosing(false)} />}
     </form>
   );

@@ -12,7 +12,9 @@ export function contactName(contact: Contact | undefined): string {
 
 /** Two letters at most, for the round picture of a contact. */
 export function initials(contact: Contact | undefined): string {
-  const words = line(contact?.name ?? "").split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
+  const words = line(contact?.name ?? "")
+    .split(/\s+/)
+    .filter((word) => /^[\p{L}\p{N}]/u.test(word));
   const letters = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...(word ?? "")][0] ?? "");
   return letters.join("").toLocaleUpperCase();
 }

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import type { CardAddress, ContactCard, Content, Link, List, MenuHeader, Message, Order, Template } from "@intervene/client/wire";
 
 import { line, safe } from "../words/safe.js";
+import type { Key } from "../words/text.js";
 import { t } from "../words/words.js";
 import { Icon } from "./icon.js";
 import type { IconName } from "./icons.js";
@@ -26,7 +27,13 @@ export function ContentView({ content, message }: { content: Content | undefined
     case "location":
       return <Place {...kind.value} />;
     case "contacts":
-      return <>{kind.value.contacts.map((contact, n) => <Shared key={n} contact={contact} />)}</>;
+      return (
+        <>
+          {kind.value.contacts.map((contact, n) => (
+            <Shared key={n} contact={contact} />
+          ))}
+        </>
+      );
     case "order":
       return <Cart order={kind.value} />;
     case "flowReply":
@@ -55,11 +62,21 @@ export function ContentView({ content, message }: { content: Content | undefined
 }
 
 function Aside({ icon, children }: { icon: IconName; children: ComponentChildren }) {
-  return <div class="aside"><Icon name={icon} /><span>{children}</span></div>;
+  return (
+    <div class="aside">
+      <Icon name={icon} />
+      <span>{children}</span>
+    </div>
+  );
 }
 
 function Choice({ title }: { title: string }) {
-  return <div class="choice"><Icon name="check" /><RichText text={title} /></div>;
+  return (
+    <div class="choice">
+      <Icon name="check" />
+      <RichText text={title} />
+    </div>
+  );
 }
 
 function Place({ latitude, longitude, name, address }: { latitude: number; longitude: number; name: string; address: string }) {
@@ -70,7 +87,11 @@ function Place({ latitude, longitude, name, address }: { latitude: number; longi
       <span>
         <bdi>{line(name) || t("content.location")}</bdi>
         {address !== "" && <small dir="auto">{line(address)}</small>}
-        <small><SafeLink url={`https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}#map=16/${latitude}/${longitude}`}>{at}</SafeLink></small>
+        <small>
+          <SafeLink url={`https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}#map=16/${latitude}/${longitude}`}>
+            {at}
+          </SafeLink>
+        </small>
       </span>
     </div>
   );
@@ -84,10 +105,26 @@ function Shared({ contact }: { contact: ContactCard }) {
       <span>
         <bdi>{line(name?.formattedName ?? "")}</bdi>
         {org && <small dir="auto">{line([org.title, org.department, org.company].filter(Boolean).join(", "))}</small>}
-        {phones.map(({ phone, type }, n) => <small key={n}><bdi dir="ltr">{line(phone)}</bdi> {line(type)}</small>)}
-        {emails.map(({ email }, n) => <small key={n}><bdi>{line(email)}</bdi></small>)}
-        {urls.map(({ url }, n) => <small key={n}><SafeLink url={url}>{line(url)}</SafeLink></small>)}
-        {addresses.map((address, n) => <small key={n} dir="auto">{line(written(address))}</small>)}
+        {phones.map(({ phone, type }, n) => (
+          <small key={n}>
+            <bdi dir="ltr">{line(phone)}</bdi> {line(type)}
+          </small>
+        ))}
+        {emails.map(({ email }, n) => (
+          <small key={n}>
+            <bdi>{line(email)}</bdi>
+          </small>
+        ))}
+        {urls.map(({ url }, n) => (
+          <small key={n}>
+            <SafeLink url={url}>{line(url)}</SafeLink>
+          </small>
+        ))}
+        {addresses.map((address, n) => (
+          <small key={n} dir="auto">
+            {line(written(address))}
+          </small>
+        ))}
       </span>
     </div>
   );
@@ -105,7 +142,12 @@ function Cart({ order }: { order: Order }) {
         {order.items.map(({ product, quantity, price, currency }, n) => (
           <li key={n}>
             <bdi>{line(product?.retailerId ?? "")}</bdi>
-            <span>{String(quantity)} × <bdi>{line(price)} {line(currency)}</bdi></span>
+            <span>
+              {String(quantity)} ×{" "}
+              <bdi>
+                {line(price)} {line(currency)}
+              </bdi>
+            </span>
           </li>
         ))}
       </ul>
@@ -118,7 +160,9 @@ function Cart({ order }: { order: Order }) {
 function Form({ name, body, json }: { name: string; body: string; json: string }) {
   return (
     <div class="form-reply">
-      <Aside icon="template"><bdi>{line(body) || line(name) || t("content.flow")}</bdi></Aside>
+      <Aside icon="template">
+        <bdi>{line(body) || line(name) || t("content.flow")}</bdi>
+      </Aside>
       <dl>
         {answers(json).map(([field, answer]) => (
           <div key={field}>
@@ -159,7 +203,11 @@ function Menu({ header, body, footer, message, choices }: MenuProps) {
       <RichText text={body} />
       {footer !== "" && <small dir="auto">{line(footer)}</small>}
       <ul class="choices">
-        {choices.map((choice, n) => <li key={n}><bdi>{line(choice)}</bdi></li>)}
+        {choices.map((choice, n) => (
+          <li key={n}>
+            <bdi>{line(choice)}</bdi>
+          </li>
+        ))}
       </ul>
     </div>
   );
@@ -183,13 +231,18 @@ function Rows({ list, message }: { list: List; message: Message }) {
     <div class="menu">
       <Menu header={list.header} body={list.body} footer={list.footer} message={message} choices={[]} />
       <details>
-        <summary><bdi>{line(list.label)}</bdi></summary>
+        <summary>
+          <bdi>{line(list.label)}</bdi>
+        </summary>
         {list.sections.map(({ title, rows }, n) => (
           <div key={n} class="menu-section">
             {title !== "" && <small dir="auto">{line(title)}</small>}
             <ul class="choices">
               {rows.map((row) => (
-                <li key={row.id}><bdi>{line(row.title)}</bdi>{row.description !== "" && <small dir="auto">{line(row.description)}</small>}</li>
+                <li key={row.id}>
+                  <bdi>{line(row.title)}</bdi>
+                  {row.description !== "" && <small dir="auto">{line(row.description)}</small>}
+                </li>
               ))}
             </ul>
           </div>
@@ -208,18 +261,33 @@ function Target({ link, message }: { link: Link; message: Message }) {
   );
 }
 
+function partOf(type: string): Key {
+  return type === "header" ? "template.header" : type === "body" ? "template.body" : "template.button";
+}
+
 function Prepared({ template, message }: { template: Template; message: Message }) {
   return (
     <div class="template">
-      <Aside icon="template"><bdi>{line(template.name)}</bdi> <small>{line(template.language)}</small></Aside>
+      <Aside icon="template">
+        <bdi>{line(template.name)}</bdi> <small>{line(template.language)}</small>
+      </Aside>
       {template.components.map(({ type, parameters }, n) => (
         <div key={n}>
           {parameters.map(({ name, value }, m) => {
             if (value.case === "image" || value.case === "video" || value.case === "document") {
               return <MediaView key={m} kind={value.case} media={value.value} message={message} />;
             }
-            const text = typeof value.value === "string" ? value.value : value.case === "currency" || value.case === "dateTime" ? value.value.fallbackValue : "";
-            return text === "" ? null : <div key={m} class="parameter" dir="auto"><small>{line(name || `${type} ${m + 1}`)}</small> {line(text)}</div>;
+            const text =
+              typeof value.value === "string"
+                ? value.value
+                : value.case === "currency" || value.case === "dateTime"
+                  ? value.value.fallbackValue
+                  : "";
+            return text === "" ? null : (
+              <div key={m} class="parameter" dir="auto">
+                <small>{t(partOf(type), { name: name || m + 1 })}</small> {line(text)}
+              </div>
+            );
           })}
         </div>
       ))}

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { preferences } from "../desk/preferences.js";
 import { route } from "../desk/route.js";
@@ -8,7 +8,6 @@ import { Board } from "./board.js";
 import { Chat } from "./chat.js";
 import { ConnectionBanner } from "./connection_banner.js";
 import { useDesk } from "./desk_context.js";
-import { FindDialog } from "./find_dialog.js";
 import { History } from "./history.js";
 import { later } from "./later.js";
 import { Notices } from "./notices_view.js";
@@ -16,6 +15,8 @@ import { useShortcuts } from "./shortcuts.js";
 import { TopBar } from "./top_bar.js";
 import { WaitingBar } from "./waiting_bar.js";
 
+const find = async () => (await import("./find_dialog.js")).FindDialog;
+const FindDialog = later(find);
 const ShortcutSheet = later(async () => (await import("./shortcut_sheet.js")).ShortcutSheet);
 const Overview = later(async () => (await import("./overview.js")).Overview);
 
@@ -27,18 +28,36 @@ export function DeskView({ onSignOut }: { onSignOut(): Promise<void> }) {
   const [sheet, setSheet] = useState<"" | "shortcuts" | "find">("");
   useShortcuts(desk, { find: () => setSheet("find"), help: () => setSheet("shortcuts") });
   const { profile } = useValue(preferences);
+  // Who finds types at once: it is here by then.
+  useEffect(() => {
+    const timer = setTimeout(() => void find().catch(() => {}), 2_000);
+    return () => clearTimeout(timer);
+  }, []);
   const overview = place === "overview";
   const chat = conversationId !== "" && !overview;
   return (
     <div class={`desk ${chat ? "has-chat" : "no-chat"} ${chat && profile ? "has-profile" : ""}`}>
-      <a class="skip" href="#work" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>("[data-list] a[tabindex='0']")?.focus(); }}>{t("skip")}</a>
+      <a
+        class="skip"
+        href="#work"
+        onClick={(event) => {
+          event.preventDefault();
+          document.querySelector<HTMLElement>("[data-list] a[tabindex='0']")?.focus();
+        }}
+      >
+        {t("skip")}
+      </a>
       <TopBar onFind={() => setSheet("find")} onHelp={() => setSheet("shortcuts")} onSignOut={onSignOut} />
       <ConnectionBanner />
       {!overview && <WaitingBar />}
-      {overview ? <Overview /> : (
+      {overview ? (
+        <Overview />
+      ) : (
         <main id="work" class="work">
           {place === "history" ? <History /> : <Board />}
-          {conversation && conversationId !== "" && <Chat key={conversationId} conversation={conversation} conversationId={conversationId} />}
+          {conversation && conversationId !== "" && (
+            <Chat key={conversationId} conversation={conversation} conversationId={conversationId} />
+          )}
         </main>
       )}
       {sheet === "shortcuts" && <ShortcutSheet onClose={() => setSheet("")} />}

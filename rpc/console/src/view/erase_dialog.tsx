@@ -14,7 +14,8 @@ export function EraseDialog({ card, onClose }: { card: Card; onClose(): void }) 
   const busy = useValue(desk.busy) !== "";
   const { conversationId } = card;
   const erase = async () => {
-    const call = (commandId: string, timeoutMs: number) => desk.client.api.eraseContact({ conversationId, commandId }, { timeoutMs }).then(() => ({}));
+    const call = (commandId: string, timeoutMs: number) =>
+      desk.client.api.eraseContact({ conversationId, commandId }, { timeoutMs }).then(() => ({}));
     if (await desk.perform("erase", call, t("done.erased"))) {
       go({ conversationId: "" });
     }

@@ -67,7 +67,11 @@ export function EventMark({ entry, names }: { entry: Entry; names: Names }) {
   if (kind.case === "note") {
     return (
       <article class="note" data-testid="note" aria-label={t("note.by", { who: partyName(by, names) })}>
-        <header><Icon name="note" /><bdi>{t("note.by", { who: partyName(by, names) })}</bdi><Moment at={at} /></header>
+        <header>
+          <Icon name="note" />
+          <bdi>{t("note.by", { who: partyName(by, names) })}</bdi>
+          <Moment at={at} />
+        </header>
         <RichText text={kind.value.body} />
       </article>
     );

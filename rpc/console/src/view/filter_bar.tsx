@@ -15,18 +15,39 @@ const whose: readonly Narrow["whose"][] = ["all", "mine", "unassigned"];
 export function FilterBar({ board }: { board: BoardSnapshot }) {
   const desk = useDesk();
   const narrow = useValue(desk.narrow);
-  const channels = withChosen(seen(board, ({ channelId }) => [channelId]), narrow.channelId);
+  const channels = withChosen(
+    seen(board, ({ channelId }) => [channelId]),
+    narrow.channelId,
+  );
   const tags = withChosen(seenTags(board), narrow.tag);
   const narrowed = narrow.whose !== "all" || narrow.channelId !== "" || narrow.tag !== "";
   return (
     <div class="filter-bar" role="group" aria-label={t("filter")}>
       <div class="segments small" role="group" aria-label={t("filter.whose")}>
         {whose.map((one) => (
-          <button key={one} type="button" aria-pressed={narrow.whose === one} onClick={() => desk.show({ ...narrow, whose: one })}>{t(`filter.${one}`)}</button>
+          <button key={one} type="button" aria-pressed={narrow.whose === one} onClick={() => desk.show({ ...narrow, whose: one })}>
+            {t(`filter.${one}`)}
+          </button>
         ))}
       </div>
-      {channels.length > 1 && <Choose label={t("filter.channel")} all={t("filter.allChannels")} options={channels} value={narrow.channelId} onChoose={(channelId) => desk.show({ ...narrow, channelId })} />}
-      {tags.length > 0 && <Choose label={t("filter.tag")} all={t("filter.allTags")} options={tags} value={narrow.tag} onChoose={(tag) => desk.show({ ...narrow, tag })} />}
+      {channels.length > 1 && (
+        <Choose
+          label={t("filter.channel")}
+          all={t("filter.allChannels")}
+          options={channels}
+          value={narrow.channelId}
+          onChoose={(channelId) => desk.show({ ...narrow, channelId })}
+        />
+      )}
+      {tags.length > 0 && (
+        <Choose
+          label={t("filter.tag")}
+          all={t("filter.allTags")}
+          options={tags}
+          value={narrow.tag}
+          onChoose={(tag) => desk.show({ ...narrow, tag })}
+        />
+      )}
       {narrowed && <Button label={t("filter.clear")} icon="close" look="quiet" onClick={() => desk.show(everything)} />}
     </div>
   );
@@ -44,7 +65,11 @@ function Choose({ label, all, options, value, onChoose }: ChooseProps) {
   return (
     <select class="field small" aria-label={label} value={value} onChange={(event) => onChoose(event.currentTarget.value)}>
       <option value="">{all}</option>
-      {options.map((option) => <option key={option} value={option}>{line(option)}</option>)}
+      {options.map((option) => (
+        <option key={option} value={option}>
+          {line(option)}
+        </option>
+      ))}
     </select>
   );
 }

@@ -60,7 +60,13 @@ export function FindDialog({ onClose }: { onClose(): void }) {
         }}
       />
       <p class="faint" role="status">
-        {found.status === "failed" ? found.problem : found.status === "looking" ? t("find.looking") : looked ? t("find.found", { n: found.cards.length }) : t("find.hint")}
+        {found.status === "failed"
+          ? found.problem
+          : found.status === "looking"
+            ? t("find.looking")
+            : looked
+              ? t("find.found", { n: found.cards.length })
+              : t("find.hint")}
       </p>
       <ul class="choices-list" data-testid="found">
         {found.cards.map((card) => (
@@ -68,9 +74,16 @@ export function FindDialog({ onClose }: { onClose(): void }) {
             <button type="button" class="choice-button" onClick={() => open(card)}>
               <Avatar contact={card.contact} />
               <span class="found-main">
-                <b><bdi>{contactName(card.contact)}</bdi></b>
+                <b>
+                  <bdi>{contactName(card.contact)}</bdi>
+                </b>
                 <small>
-                  <bdi dir="ltr">{phone(card.contact?.phone ?? "")}</bdi> {card.tags.slice(0, 4).map((tag) => <bdi key={tag} class="mark tag">{line(tag)}</bdi>)}
+                  <bdi dir="ltr">{phone(card.contact?.phone ?? "")}</bdi>{" "}
+                  {card.tags.slice(0, 4).map((tag) => (
+                    <bdi key={tag} class="mark tag">
+                      {line(tag)}
+                    </bdi>
+                  ))}
                 </small>
               </span>
               <small class={`state column-${card.column}`}>{columnName(card.column)}</small>

@@ -26,12 +26,22 @@ export function History() {
   return (
     <section class="board single" aria-label={t("place.history")} data-list>
       <div class="column">
-        <header class="column-head"><h2>{t("place.history")}</h2></header>
-        <VirtualList label={t("place.history")} rows={rows} keyOf={(row) => pages.card(row)?.conversationId ?? `row ${row}`} onSight={need} empty={t("empty.history")}>
+        <header class="column-head">
+          <h2>{t("place.history")}</h2>
+        </header>
+        <VirtualList
+          label={t("place.history")}
+          rows={rows}
+          keyOf={(row) => pages.card(row)?.conversationId ?? `row ${row}`}
+          onSight={need}
+          empty={t("empty.history")}
+        >
           {(row, tabIndex) => {
             const card = pages.card(row);
             if (!card) {
-              return <div class="card-wait">{pages.failed && <Button label={t("retry")} icon="retry" onClick={() => pages.retry()} />}</div>;
+              return (
+                <div class="card-wait">{pages.failed && <Button label={t("retry")} icon="retry" onClick={() => pages.retry()} />}</div>
+              );
             }
             const { conversationId } = card;
             return (

@@ -28,7 +28,13 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
     }
     return (
       <p class="later" role="status">
-        {failed ? <button type="button" class="more" onClick={() => location.reload()}>{t("connection.reload")}</button> : t("loading")}
+        {failed ? (
+          <button type="button" class="more" onClick={() => location.reload()}>
+            {t("connection.reload")}
+          </button>
+        ) : (
+          t("loading")
+        )}
       </p>
     );
   };

@@ -21,18 +21,29 @@ export function OutgoingBubble({ outgoing, takeBack }: Props) {
   const desk = useDesk();
   const { state, content, error, commandId } = outgoing;
   return (
-    <article class={`bubble agent outgoing ${state}`} data-testid="outgoing" data-state={state} aria-label={t("message.from", { who: t("you") })}>
-      <header class="bubble-who"><bdi>{t("you")}</bdi></header>
+    <article
+      class={`bubble agent outgoing ${state}`}
+      data-testid="outgoing"
+      data-state={state}
+      aria-label={t("message.from", { who: t("you") })}
+    >
+      <header class="bubble-who">
+        <bdi>{t("you")}</bdi>
+      </header>
       {content.case === "text" ? <RichText text={content.value.body} /> : <div class="text">{line(outgoingSummary(outgoing))}</div>}
       <footer class="bubble-foot">
-        <span role="status">{state === "sending" ? t("outgoing.sending") : state === "unanswered" ? t("outgoing.unanswered") : t("outgoing.refused")}</span>
+        <span role="status">
+          {state === "sending" ? t("outgoing.sending") : state === "unanswered" ? t("outgoing.unanswered") : t("outgoing.refused")}
+        </span>
         <Icon name={state === "refused" ? "alert" : "clock"} />
       </footer>
       {state === "refused" && (
         <div class="trouble bad">
           <p>{refusalText(error, desk.directory.names.get())}</p>
           <div class="button-row">
-            {content.case === "text" && <Button label={t("outgoing.takeBack")} icon="undo" look="quiet" onClick={() => takeBack(outgoing)} />}
+            {content.case === "text" && (
+              <Button label={t("outgoing.takeBack")} icon="undo" look="quiet" onClick={() => takeBack(outgoing)} />
+            )}
             <Button label={t("outgoing.discard")} icon="close" look="quiet" onClick={() => desk.outbox.discard(commandId)} />
           </div>
         </div>
@@ -53,7 +64,13 @@ export function notYetShown(outgoing: readonly Outgoing[], entries: readonly Ent
   const taken = new Set<bigint>();
   return outgoing.filter((one) => {
     const entry = entries.findLast(({ version, kind }) => {
-      return version > one.after && !taken.has(version) && kind.case === "message" && kind.value.author?.id === self && sameContent(one, kind.value.content?.kind);
+      return (
+        version > one.after &&
+        !taken.has(version) &&
+        kind.case === "message" &&
+        kind.value.author?.id === self &&
+        sameContent(one, kind.value.content?.kind)
+      );
     });
     if (entry) {
       taken.add(entry.version);

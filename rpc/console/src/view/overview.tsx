@@ -34,18 +34,33 @@ export function Overview() {
   }
   const periods = figures[span];
   const label = ({ begin }: OverviewPeriod) => (span === "hours" ? hour(instantOf(begin)) : dayAndMonth(instantOf(begin)));
-  const one = (name: string, tone: Series["tone"], of: (period: OverviewPeriod) => number | undefined): Series => ({ name, tone, values: periods.map(of) });
+  const one = (name: string, tone: Series["tone"], of: (period: OverviewPeriod) => number | undefined): Series => ({
+    name,
+    tone,
+    values: periods.map(of),
+  });
   const labels = periods.map(label);
   return (
     <main id="work" class="overview" data-testid="overview">
       <header class="overview-head">
         <h2>{t("place.overview")}</h2>
         <div class="segments small" role="group" aria-label={t("overview.span")}>
-          <button type="button" aria-pressed={span === "hours"} onClick={() => setSpan("hours")}>{t("overview.hours")}</button>
-          <button type="button" aria-pressed={span === "days"} onClick={() => setSpan("days")}>{t("overview.days")}</button>
+          <button type="button" aria-pressed={span === "hours"} onClick={() => setSpan("hours")}>
+            {t("overview.hours")}
+          </button>
+          <button type="button" aria-pressed={span === "days"} onClick={() => setSpan("days")}>
+            {t("overview.days")}
+          </button>
         </div>
-        <p class="faint">{t("overview.asOf", { at: dateTime(instantOf(figures.asOf)) })} {figures.catchingUp && t("overview.catchingUp")} {figures.completeSince && t("overview.completeSince", { at: dateTime(instantOf(figures.completeSince)) })}</p>
-        {problem !== "" && <p class="problem" role="status">{problem}</p>}
+        <p class="faint">
+          {t("overview.asOf", { at: dateTime(instantOf(figures.asOf)) })} {figures.catchingUp && t("overview.catchingUp")}{" "}
+          {figures.completeSince && t("overview.completeSince", { at: dateTime(instantOf(figures.completeSince)) })}
+        </p>
+        {problem !== "" && (
+          <p class="problem" role="status">
+            {problem}
+          </p>
+        )}
       </header>
       <div class="tiles">
         {[Column.ACTIVE, Column.REQUESTING, Column.INTERVENED].map((column) => {
@@ -54,25 +69,47 @@ export function Overview() {
             <section key={column} class={`tile column-${column}`}>
               <h3>{columnName(column)}</h3>
               <p class="figure">{number(counter?.conversations ?? 0)}</p>
-              <p class="faint">{column === Column.REQUESTING && counter?.oldestWaitingSince ? <>{t("overview.longest")} <Waiting since={counter.oldestWaitingSince} precisely /></> : t("column.unread", { n: Number(counter?.unread ?? 0n) })}</p>
+              <p class="faint">
+                {column === Column.REQUESTING && counter?.oldestWaitingSince ? (
+                  <>
+                    {t("overview.longest")} <Waiting since={counter.oldestWaitingSince} precisely />
+                  </>
+                ) : (
+                  t("column.unread", { n: Number(counter?.unread ?? 0n) })
+                )}
+              </p>
             </section>
           );
         })}
         <Rate periods={periods} />
       </div>
       <div class="plots">
-        <Plot title={t("overview.volume")} labels={labels} show={number} bars whole series={[
-          one(t("overview.conversations"), "a", ({ conversations }) => Number(conversations)),
-          one(t("overview.asked"), "b", ({ asked }) => Number(asked)),
-        ]} />
+        <Plot
+          title={t("overview.volume")}
+          labels={labels}
+          show={number}
+          bars
+          whole
+          series={[
+            one(t("overview.conversations"), "a", ({ conversations }) => Number(conversations)),
+            one(t("overview.asked"), "b", ({ asked }) => Number(asked)),
+          ]}
+        />
         <Plot title={t("overview.rate")} labels={labels} show={percent} series={[one(t("overview.rate"), "b", share)]} />
         <Plot title={t("overview.waiting")} labels={labels} show={duration} series={durations(periods, ({ waiting }) => waiting)} />
         <Plot title={t("overview.holding")} labels={labels} show={duration} series={durations(periods, ({ holding }) => holding)} />
-        <Plot title={t("overview.ends")} labels={labels} show={number} bars whole series={[
-          one(t("overview.interventions"), "a", ({ interventions }) => Number(interventions)),
-          one(t("overview.resolutions"), "c", ({ resolutions, autoResolutions }) => Number(resolutions + autoResolutions)),
-          one(t("overview.dismissals"), "b", ({ dismissals, withdrawals }) => Number(dismissals + withdrawals)),
-        ]} />
+        <Plot
+          title={t("overview.ends")}
+          labels={labels}
+          show={number}
+          bars
+          whole
+          series={[
+            one(t("overview.interventions"), "a", ({ interventions }) => Number(interventions)),
+            one(t("overview.resolutions"), "c", ({ resolutions, autoResolutions }) => Number(resolutions + autoResolutions)),
+            one(t("overview.dismissals"), "b", ({ dismissals, withdrawals }) => Number(dismissals + withdrawals)),
+          ]}
+        />
       </div>
     </main>
   );

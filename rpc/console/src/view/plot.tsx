@@ -44,12 +44,18 @@ export function Plot({ title, labels, series, show, bars = false, whole = false 
         <ul class="legend">
           {series.map(({ name, tone, values }) => {
             const value = pointed === undefined ? undefined : values[pointed];
-            return <li key={name} class={`tone-${tone}`}><span>{name}</span> {value !== undefined && <b>{show(value)}</b>}</li>;
+            return (
+              <li key={name} class={`tone-${tone}`}>
+                <span>{name}</span> {value !== undefined && <b>{show(value)}</b>}
+              </li>
+            );
           })}
           {pointed !== undefined && <li class="faint">{labels[pointed]}</li>}
         </ul>
       </header>
-      {highest === 0 ? <p class="plot-empty faint">{t("overview.nothing")}</p> : (
+      {highest === 0 ? (
+        <p class="plot-empty faint">{t("overview.nothing")}</p>
+      ) : (
         <svg
           viewBox={`0 0 ${width} ${height}`}
           width={width}
@@ -66,20 +72,51 @@ export function Plot({ title, labels, series, show, bars = false, whole = false 
           {[0, 0.5, 1].map((part) => (
             <g key={part}>
               <line class="grid" x1={start} x2={width} y1={y(highest * part)} y2={y(highest * part)} />
-              {part > 0 && <text class="axis" x={start} y={y(highest * part) - 3}>{show(highest * part)}</text>}
+              {part > 0 && (
+                <text class="axis" x={start} y={y(highest * part) - 3}>
+                  {show(highest * part)}
+                </text>
+              )}
             </g>
           ))}
           {pointed !== undefined && <line class="pointer" x1={x(pointed)} x2={x(pointed)} y1={top} y2={height - bottom} />}
-          {labels.map((label, n) => n % every === Math.floor(every / 2) && <text key={n} class="axis" text-anchor={x(n) > width - 20 ? "end" : "middle"} x={x(n) > width - 20 ? width : x(n)} y={height - 6}>{label}</text>)}
+          {labels.map(
+            (label, n) =>
+              n % every === Math.floor(every / 2) && (
+                <text
+                  key={n}
+                  class="axis"
+                  text-anchor={x(n) > width - 20 ? "end" : "middle"}
+                  x={x(n) > width - 20 ? width : x(n)}
+                  y={height - 6}
+                >
+                  {label}
+                </text>
+              ),
+          )}
           {bars ? <Bars series={series} x={x} y={y} step={step} /> : series.map((one) => <Line key={one.name} series={one} x={x} y={y} />)}
         </svg>
       )}
       <table class="for-readers">
         <caption>{title}</caption>
-        <thead><tr><th scope="col">{t("overview.period")}</th>{series.map(({ name }) => <th key={name} scope="col">{name}</th>)}</tr></thead>
+        <thead>
+          <tr>
+            <th scope="col">{t("overview.period")}</th>
+            {series.map(({ name }) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
         <tbody>
           {labels.map((label, n) => (
-            <tr key={n}><th scope="row">{label}</th>{series.map(({ name, values }) => <td key={name}>{values[n] === undefined ? "–" : show(values[n])}</td>)}</tr>
+            <tr key={n}>
+              <th scope="row">{label}</th>
+              {series.map(({ name, values }) => (
+                <td key={name}>{values[n] === undefined ? "–" : show(values[n])}</td>
+              ))}
+            </tr>
           ))}
         </tbody>
       </table>
@@ -109,16 +146,32 @@ function Bars({ series, x, y, step }: { series: readonly Series[]; x: Scale; y: 
   const wide = Math.max(1, (step * 0.8) / series.length);
   return (
     <>
-      {series.map(({ name, tone, values }, m) => values.map((value, n) => value !== undefined && value > 0 && (
-        <rect key={`${name} ${n}`} class={`bar tone-${tone}`} x={x(n) - step * 0.4 + m * wide} y={y(value)} width={Math.max(1, wide - 0.5)} height={Math.max(1, y(0) - y(value))} rx={Math.min(1.5, wide / 3)} />
-      )))}
+      {series.map(({ name, tone, values }, m) =>
+        values.map(
+          (value, n) =>
+            value !== undefined &&
+            value > 0 && (
+              <rect
+                key={`${name} ${n}`}
+                class={`bar tone-${tone}`}
+                x={x(n) - step * 0.4 + m * wide}
+                y={y(value)}
+                width={Math.max(1, wide - 0.5)}
+                height={Math.max(1, y(0) - y(value))}
+                rx={Math.min(1.5, wide / 3)}
+              />
+            ),
+        ),
+      )}
     </>
   );
 }
 
 /** A line has gaps where there is nothing to tell; what stands alone is a dot. */
 function Line({ series: { tone, values }, x, y }: { series: Series; x: Scale; y: Scale }) {
-  const path = values.map((value, n) => (value === undefined ? "" : `${values[n - 1] === undefined ? "M" : "L"}${x(n).toFixed(1)} ${y(value).toFixed(1)}`)).join("");
+  const path = values
+    .map((value, n) => (value === undefined ? "" : `${values[n - 1] === undefined ? "M" : "L"}${x(n).toFixed(1)} ${y(value).toFixed(1)}`))
+    .join("");
   return (
     <>
       <path class={`line tone-${tone}`} d={path} />

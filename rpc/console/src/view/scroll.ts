@@ -7,16 +7,17 @@ const close = 80;
  * useScroll keeps a list that grows at both ends where the reader is: at the end, if
  * they are there, else at what they read.
  */
-export function useScroll(newest: bigint, outgoing: number, oldest: bigint, messages: number) {
+export function useScroll(newest: bigint, outgoing: number, oldest: bigint) {
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const height = useRef(0);
-  const seen = useRef(messages);
+  const seen = useRef(newest);
   const [away, setAway] = useState(false);
 
   const toEnd = useCallback(() => {
     const element = box.current;
     if (element) {
+      atEnd.current = true;
       element.scrollTop = element.scrollHeight;
     }
   }, []);
@@ -29,7 +30,7 @@ export function useScroll(newest: bigint, outgoing: number, oldest: bigint, mess
     }
   }, []);
   if (atEnd.current) {
-    seen.current = messages;
+    seen.current = newest;
   }
 
   // Pictures and fonts come later than their messages.
@@ -66,5 +67,5 @@ export function useScroll(newest: bigint, outgoing: number, oldest: bigint, mess
   useLayoutEffect(() => {
     height.current = box.current?.scrollHeight ?? 0;
   });
-  return { box, away, unseen: Math.max(0, messages - seen.current), toEnd, look };
+  return { box, away, seenUpTo: seen.current, toEnd, look };
 }

@@ -34,7 +34,10 @@ export function SettingsDialog({ onClose, onSignOut }: { onClose(): void; onSign
         <legend>{t("settings.theme")}</legend>
         <div class="segments">
           {themes.map((one) => (
-            <label key={one}><input type="radio" name="theme" checked={theme === one} onChange={() => prefer({ theme: one })} /><span>{t(`settings.theme.${one}`)}</span></label>
+            <label key={one}>
+              <input type="radio" name="theme" checked={theme === one} onChange={() => prefer({ theme: one })} />
+              <span>{t(`settings.theme.${one}`)}</span>
+            </label>
           ))}
         </div>
       </fieldset>
@@ -42,14 +45,20 @@ export function SettingsDialog({ onClose, onSignOut }: { onClose(): void; onSign
         <span>{t("settings.language")}</span>
         <select class="field" value={language} onChange={(event) => prefer({ language: event.currentTarget.value })}>
           <option value="">{t("settings.languageOfBrowser")}</option>
-          {Object.entries(languages).map(([code, name]) => <option key={code} value={code} lang={code}>{name}</option>)}
+          {Object.entries(languages).map(([code, name]) => (
+            <option key={code} value={code} lang={code}>
+              {name}
+            </option>
+          ))}
         </select>
       </label>
       <Switch name="sound" label={t("settings.sound")} onSwitch={sound} />
       <Switch name="notifications" label={t("settings.notifications")} onSwitch={(wanted) => void notify(wanted)} />
       <Switch name="shortcuts" label={t("settings.shortcuts")} onSwitch={(wanted) => prefer({ shortcuts: wanted })} />
       <hr />
-      <p class="faint">{t("settings.signedIn", { name: desk.session.name || desk.session.agentId, workspace: desk.session.workspaceId })}</p>
+      <p class="faint">
+        {t("settings.signedIn", { name: desk.session.name || desk.session.agentId, workspace: desk.session.workspaceId })}
+      </p>
       <p class="faint">{t("settings.signOutMeans")}</p>
       <Button label={t("signOut")} icon="signOut" onClick={() => void leave()} />
     </Dialog>

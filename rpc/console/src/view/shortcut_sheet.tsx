@@ -12,11 +12,31 @@ export function ShortcutSheet({ onClose }: { onClose(): void }) {
       {!on && <p class="faint">{t("shortcuts.off")}</p>}
       <dl class="shortcuts">
         {shortcuts.map(([key, does]) => (
-          <div key={key}><dt><kbd>{key}</kbd></dt><dd>{t(does)}</dd></div>
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{t(does)}</dd>
+          </div>
         ))}
-        <div><dt><kbd>↑</kbd> <kbd>↓</kbd></dt><dd>{t("shortcut.arrows")}</dd></div>
-        <div><dt><kbd>Enter</kbd></dt><dd>{t("shortcut.send")}</dd></div>
-        <div><dt><kbd>Shift</kbd> <kbd>Enter</kbd></dt><dd>{t("shortcut.newLine")}</dd></div>
+        <div>
+          <dt>
+            <kbd>↑</kbd> <kbd>↓</kbd>
+          </dt>
+          <dd>{t("shortcut.arrows")}</dd>
+        </div>
+        <div>
+          <dt>
+            <kbd>Enter</kbd>
+          </dt>
+          <dd>{t("shortcut.send")}</dd>
+        </div>
+        <div>
+          <dt>
+            <kbd>Shift</kbd> <kbd>Enter</kbd>
+          </dt>
+          <dd>{t("shortcut.newLine")}</dd>
+        </div>
       </dl>
     </Dialog>
   );

@@ -57,7 +57,9 @@ export function SignIn({ expired, onSignedIn }: Props) {
             onInput={(event) => setToken(event.currentTarget.value)}
           />
         </label>
-        <p id="sign-in-problem" class="problem" role="alert">{problem}</p>
+        <p id="sign-in-problem" class="problem" role="alert">
+          {problem}
+        </p>
         <Button type="submit" label={busy ? t("signIn.busy") : t("signIn.do")} look="primary" disabled={busy || token.trim() === ""} />
       </form>
     </main>

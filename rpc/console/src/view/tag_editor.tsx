@@ -21,7 +21,8 @@ export function TagEditor({ card }: { card: Card }) {
   const [adding, setAdding] = useState("");
   const known = useId();
   const { conversationId, tags } = card;
-  const set = (next: string[]) => desk.perform("tags", (commandId, timeoutMs) => desk.client.api.setTags({ conversationId, commandId, tags: next }, { timeoutMs }));
+  const set = (next: string[]) =>
+    desk.perform("tags", (commandId, timeoutMs) => desk.client.api.setTags({ conversationId, commandId, tags: next }, { timeoutMs }));
   const add = async () => {
     const tag = adding.trim();
     if (tag === "" || tags.includes(tag) || (await set([...tags, tag]))) {
@@ -35,15 +36,43 @@ export function TagEditor({ card }: { card: Card }) {
           {tags.map((tag) => (
             <li key={tag} class="mark tag">
               <bdi>{line(tag)}</bdi>
-              <Button label={t("tags.remove", { tag })} icon="close" bare look="quiet" disabled={busy} onClick={() => void set(tags.filter((one) => one !== tag))} />
+              <Button
+                label={t("tags.remove", { tag })}
+                icon="close"
+                bare
+                look="quiet"
+                disabled={busy}
+                onClick={() => void set(tags.filter((one) => one !== tag))}
+              />
             </li>
           ))}
         </ul>
       )}
       {tags.length < maxTags && (
-        <form class="tag-form" onSubmit={(event) => { event.preventDefault(); void add(); }}>
-          <input class="field" dir="auto" list={known} maxLength={longest} value={adding} aria-label={t("tags.add")} placeholder={t("tags.add")} onInput={(event) => setAdding(event.currentTarget.value)} />
-          <datalist id={known}>{seenTags(board).filter((tag) => !tags.includes(tag)).map((tag) => <option key={tag} value={tag} />)}</datalist>
+        <form
+          class="tag-form"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void add();
+          }}
+        >
+          <input
+            class="field"
+            dir="auto"
+            list={known}
+            maxLength={longest}
+            value={adding}
+            aria-label={t("tags.add")}
+            placeholder={t("tags.add")}
+            onInput={(event) => setAdding(event.currentTarget.value)}
+          />
+          <datalist id={known}>
+            {seenTags(board)
+              .filter((tag) => !tags.includes(tag))
+              .map((tag) => (
+                <option key={tag} value={tag} />
+              ))}
+          </datalist>
           <Button type="submit" label={t("tags.add")} icon="plus" bare disabled={busy || adding.trim() === ""} />
         </form>
       )}

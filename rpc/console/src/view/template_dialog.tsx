@@ -34,16 +34,31 @@ export function TemplateDialog({ card, onClose }: { card: Card; onClose(): void 
         <Fill card={card} template={chosen} onBack={() => setChosen(undefined)} onSent={onClose} />
       ) : (
         <>
-          <input type="search" class="field" value={query} aria-label={t("template.find")} placeholder={t("template.find")} onInput={(event) => setQuery(event.currentTarget.value)} />
-          {problem && <p role="alert">{t("template.problem")} {problem}</p>}
+          <input
+            type="search"
+            class="field"
+            value={query}
+            aria-label={t("template.find")}
+            placeholder={t("template.find")}
+            onInput={(event) => setQuery(event.currentTarget.value)}
+          />
+          {problem && (
+            <p role="alert">
+              {t("template.problem")} {problem}
+            </p>
+          )}
           {!templates && !problem && <p role="status">{t("loading")}</p>}
           {found?.length === 0 && <p role="status">{t("template.none")}</p>}
           <ul class="choices-list">
             {found?.slice(0, 200).map((template) => (
               <li key={`${template.name} ${template.language}`}>
                 <button type="button" class="choice-button template-choice" onClick={() => setChosen(template)}>
-                  <b><bdi>{line(template.name)}</bdi></b>
-                  <small>{line(template.language)} · {line(template.category)}</small>
+                  <b>
+                    <bdi>{line(template.name)}</bdi>
+                  </b>
+                  <small>
+                    {line(template.language)} · {line(template.category)}
+                  </small>
                   <span dir="auto">{line(template.parts.find(({ type }) => type === "BODY")?.text ?? "")}</span>
                 </button>
               </li>
@@ -89,11 +104,20 @@ function Fill({ card, template, onBack, onSent }: FillProps) {
   const desk = useDesk();
   const [filled, setFilled] = useState<Filled>({});
   const blanks = blanksOf(template);
-  const complete = blanks?.every(({ key }) => (typeof filled[key] === "string" ? filled[key].trim() !== "" : filled[key] !== undefined)) ?? false;
+  const complete =
+    blanks?.every(({ key }) => (typeof filled[key] === "string" ? filled[key].trim() !== "" : filled[key] !== undefined)) ?? false;
   const send = () => {
     const { name, language } = template;
     const components = componentsOf(template, blanks ?? [], filled);
-    const value = { $typeName: "intervene.v1.Template" as const, name, language, category: "", components, componentsJson: "", languagePolicy: "" };
+    const value = {
+      $typeName: "intervene.v1.Template" as const,
+      name,
+      language,
+      category: "",
+      components,
+      componentsJson: "",
+      languagePolicy: "",
+    };
     if (desk.outbox.send(card, { case: "template", value }, "")) {
       onSent();
     } else {
@@ -111,7 +135,13 @@ function Fill({ card, template, onBack, onSent }: FillProps) {
       <Preview template={template} filled={filled} />
       {blanks ? (
         blanks.map((blank) => (
-          <Field key={blank.key} blank={blank} conversationId={card.conversationId} value={filled[blank.key]} onFill={(value) => setFilled({ ...filled, [blank.key]: value })} />
+          <Field
+            key={blank.key}
+            blank={blank}
+            conversationId={card.conversationId}
+            value={filled[blank.key]}
+            onFill={(value) => setFilled({ ...filled, [blank.key]: value })}
+          />
         ))
       ) : (
         <p role="alert">{t("template.cannotFill")}</p>
@@ -130,13 +160,29 @@ function Preview({ template, filled }: { template: TemplateInfo; filled: Filled 
       {template.parts.map(({ type, format, text, buttons }, n) => {
         switch (type) {
           case "HEADER":
-            return <strong key={n} dir="auto">{format === "TEXT" ? line(fill(text, "header", filled)) : `[${line(format)}]`}</strong>;
+            return (
+              <strong key={n} dir="auto">
+                {format === "TEXT" ? line(fill(text, "header", filled)) : `[${line(format)}]`}
+              </strong>
+            );
           case "BODY":
             return <RichText key={n} text={fill(text, "body", filled)} />;
           case "FOOTER":
-            return <small key={n} dir="auto">{line(text)}</small>;
+            return (
+              <small key={n} dir="auto">
+                {line(text)}
+              </small>
+            );
           default:
-            return <ul key={n} class="choices">{buttons.map((button, m) => <li key={m}><bdi>{line(button.text)}</bdi></li>)}</ul>;
+            return (
+              <ul key={n} class="choices">
+                {buttons.map((button, m) => (
+                  <li key={m}>
+                    <bdi>{line(button.text)}</bdi>
+                  </li>
+                ))}
+              </ul>
+            );
         }
       })}
     </div>
@@ -157,7 +203,14 @@ function Field({ blank, conversationId, value, onFill }: FieldProps) {
     return (
       <label class="labelled">
         <span>{label}</span>
-        <input class="field" dir="auto" required maxLength={blank.kind === "coupon" ? 20 : blank.component === "header" ? 60 : 1024} value={typeof value === "string" ? value : ""} onInput={(event) => onFill(event.currentTarget.value)} />
+        <input
+          class="field"
+          dir="auto"
+          required
+          maxLength={blank.kind === "coupon" ? 20 : blank.component === "header" ? 60 : 1024}
+          value={typeof value === "string" ? value : ""}
+          onInput={(event) => onFill(event.currentTarget.value)}
+        />
       </label>
     );
   }
@@ -174,7 +227,15 @@ function Field({ blank, conversationId, value, onFill }: FieldProps) {
       setProblem(t("compose.uploading"));
       const { blobId, mimeType } = await upload(conversationId, file, AbortSignal.timeout(300_000));
       const filename = kind === "document" ? file.name.slice(0, 240) : "";
-      onFill({ $typeName: "intervene.v1.Media", source: { case: "blobId", value: blobId }, mimeType, caption: "", filename, voice: false, animated: false });
+      onFill({
+        $typeName: "intervene.v1.Media",
+        source: { case: "blobId", value: blobId },
+        mimeType,
+        caption: "",
+        filename,
+        voice: false,
+        animated: false,
+      });
       setProblem("");
     } catch (error) {
       setProblem(fileProblem(error));
@@ -193,5 +254,7 @@ function labelOf({ component, name, kind }: Blank): string {
   if (component === "button") {
     return t("template.button", { name });
   }
-  return name === "" ? t(`content.${kind === "text" || kind === "coupon" ? "document" : kind}`) : t(component === "header" ? "template.header" : "template.body", { name });
+  return name === ""
+    ? t(`content.${kind === "text" || kind === "coupon" ? "document" : kind}`)
+    : t(component === "header" ? "template.header" : "template.body", { name });
 }

@@ -33,10 +33,18 @@ export function Timeline({ conversation, snapshot, card, actions, takeBack }: Pr
   const self = desk.session.agentId;
   const { entries, hasOlder } = snapshot;
   const names = useValue(desk.directory.names);
-  const outgoing = notYetShown(useValue(desk.outbox.all).filter((one) => one.conversationId === card.conversationId), entries, self);
+  const outgoing = notYetShown(
+    useValue(desk.outbox.all).filter((one) => one.conversationId === card.conversationId),
+    entries,
+    self,
+  );
   const unreadFrom = useUnreadMark(snapshot, card);
-  const byId = useMemo(() => new Map(entries.flatMap(({ kind }) => (kind.case === "message" ? [[kind.value.messageId, kind.value]] : []))), [entries]);
-  const scroll = useScroll(entries.at(-1)?.version ?? 0n, outgoing.length, entries[0]?.version ?? 0n, countUnseen(entries));
+  const byId = useMemo(
+    () => new Map(entries.flatMap(({ kind }) => (kind.case === "message" ? [[kind.value.messageId, kind.value]] : []))),
+    [entries],
+  );
+  const scroll = useScroll(entries.at(-1)?.version ?? 0n, outgoing.length, entries[0]?.version ?? 0n);
+  const unseen = scroll.away ? countUnseen(entries, scroll.seenUpTo) : 0;
   const [loading, setLoading] = useState(false);
   const [focused, setFocused] = useState("");
 
@@ -59,11 +67,19 @@ export function Timeline({ conversation, snapshot, card, actions, takeBack }: Pr
   for (const entry of entries) {
     const at = instantOf(entry.at);
     if (!before || startOfDay(instantOf(before.at)) !== startOfDay(at)) {
-      items.push(<h3 key={`day ${entry.version}`} class="day"><span>{day(at, serverNow())}</span></h3>);
+      items.push(
+        <h3 key={`day ${entry.version}`} class="day">
+          <span>{day(at, serverNow())}</span>
+        </h3>,
+      );
       before = undefined;
     }
     if (entry.version === unreadFrom) {
-      items.push(<p key="unread" class="unread-mark" data-testid="unread-mark"><span>{t("chat.unreadMark")}</span></p>);
+      items.push(
+        <p key="unread" class="unread-mark" data-testid="unread-mark">
+          <span>{t("chat.unreadMark")}</span>
+        </p>,
+      );
     }
     if (entry.kind.case === "message") {
       items.push(
@@ -104,21 +120,44 @@ export function Timeline({ conversation, snapshot, card, actions, takeBack }: Pr
         onFocusIn={(event) => setFocused((event.target as Element).closest("article")?.id.replace("message-", "") ?? "")}
         onKeyDown={stepMessages}
       >
-        {hasOlder && <Button label={loading ? t("loading") : t("chat.older")} look="quiet" class="older" disabled={loading} onClick={() => void loadOlder()} />}
+        {hasOlder && (
+          <Button
+            label={loading ? t("loading") : t("chat.older")}
+            look="quiet"
+            class="older"
+            disabled={loading}
+            onClick={() => void loadOlder()}
+          />
+        )}
         {!hasOlder && snapshot.whole && <p class="beginning">{t("chat.beginning")}</p>}
         {items}
-        {outgoing.map((one) => <OutgoingBubble key={one.commandId} outgoing={one} takeBack={takeBack} />)}
+        {outgoing.map((one) => (
+          <OutgoingBubble key={one.commandId} outgoing={one} takeBack={takeBack} />
+        ))}
       </div>
       {scroll.away && (
-        <Button label={scroll.unseen > 0 ? t("chat.newBelow", { n: scroll.unseen }) : t("chat.newest")} icon="arrowDown" class="jump" onClick={() => scroll.toEnd()} />
+        <Button
+          label={unseen > 0 ? t("chat.newBelow", { n: unseen }) : t("chat.newest")}
+          icon="arrowDown"
+          class="jump"
+          onClick={() => scroll.toEnd()}
+        />
       )}
     </div>
   );
 }
 
-/** How many messages of the customer there are: what comes while somebody reads older ones is counted. */
-function countUnseen(entries: readonly Entry[]): number {
-  return entries.reduce((sum, { kind }) => sum + (kind.case === "message" && kind.value.author?.kind === PartyKind.CUSTOMER ? 1 : 0), 0);
+/** How many messages of the customer came while somebody reads older ones. */
+function countUnseen(entries: readonly Entry[], seenUpTo: bigint): number {
+  let count = 0;
+  for (let n = entries.length - 1; n >= 0; n--) {
+    const entry = entries[n];
+    if (!entry || entry.version <= seenUpTo) {
+      break;
+    }
+    count += entry.kind.case === "message" && entry.kind.value.author?.kind === PartyKind.CUSTOMER ? 1 : 0;
+  }
+  return count;
 }
 
 /** Messages of one side that follow closely stand together. */

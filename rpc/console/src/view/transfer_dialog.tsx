@@ -1,6 +1,6 @@
 import type { Card } from "@intervene/client/wire";
 
-import { useSnapshot, useValue } from "../desk/value.js";
+import { usePart, useValue } from "../desk/value.js";
 import { t } from "../words/words.js";
 import { Dialog } from "./dialog.js";
 import { useDesk } from "./desk_context.js";
@@ -10,7 +10,7 @@ export function TransferDialog({ card, onClose }: { card: Card; onClose(): void 
   const desk = useDesk();
   const names = useValue(desk.directory.names);
   const agents = names.agents.filter(({ id }) => id !== card.holderAgentId);
-  const { presence } = useSnapshot(useValue(desk.board));
+  const presence = usePart(useValue(desk.board), (board) => board.presence);
   const online = (id: string) => presence.has(id);
   agents.sort((a, b) => Number(online(b.id)) - Number(online(a.id)) || a.name.localeCompare(b.name));
   const transfer = async (toAgentId: string) => {

@@ -23,7 +23,14 @@ export function WaitingBar() {
   const waiting = Number(requesting.counter?.conversations ?? requesting.cards.length);
   return (
     <nav class="waiting-bar" aria-label={t("bar")} data-testid="waiting-bar">
-      <Group name={t("bar.requesting")} icon="hand" tone="requesting" cards={requesting.cards} count={waiting} none={t("bar.nobodyWaits")} />
+      <Group
+        name={t("bar.requesting")}
+        icon="hand"
+        tone="requesting"
+        cards={requesting.cards}
+        count={waiting}
+        none={t("bar.nobodyWaits")}
+      />
       <Group name={t("bar.mine")} icon="person" tone="mine" cards={board.mine} count={board.mine.length} none={t("bar.noneMine")} />
     </nav>
   );
@@ -42,8 +49,13 @@ function Group({ name, icon, tone, cards, count, none }: GroupProps) {
   const { place, conversationId: open } = useValue(route);
   return (
     <div class={`bar-group ${tone}`} role="group" aria-label={name}>
-      <h2><Icon name={icon} /><span>{name}</span> <b>{number(count)}</b></h2>
-      {cards.length === 0 ? <p class="faint">{none}</p> : (
+      <h2>
+        <Icon name={icon} />
+        <span>{name}</span> <b>{number(count)}</b>
+      </h2>
+      {cards.length === 0 ? (
+        <p class="faint">{none}</p>
+      ) : (
         <ul>
           {cards.slice(0, shown).map((card) => (
             <li key={card.conversationId}>
@@ -55,7 +67,11 @@ function Group({ name, icon, tone, cards, count, none }: GroupProps) {
               >
                 <bdi>{contactName(card.contact)}</bdi>
                 <Waiting since={waitsSince(card)} precisely />
-                {card.unreadCount > 0 && <span class="badge" aria-label={t("card.unread", { n: card.unreadCount })}>{card.unreadCount > 99 ? "99+" : card.unreadCount}</span>}
+                {card.unreadCount > 0 && (
+                  <span class="badge" aria-label={t("card.unread", { n: card.unreadCount })}>
+                    {card.unreadCount > 99 ? "99+" : card.unreadCount}
+                  </span>
+                )}
               </a>
             </li>
           ))}

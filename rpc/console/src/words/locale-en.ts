@@ -116,7 +116,8 @@ export const words = {
   "transfer.nobody": "There is nobody else.",
   "closed.active": "The bot answers this chat. To write here, request an agent, then intervene.",
   "closed.requesting": "This customer asks for a person. The bot goes on until somebody intervenes.",
-  "closed.requestingLapsed": "This customer asks for a person. The 24-hour window has closed: after intervening only a template can be sent.",
+  "closed.requestingLapsed":
+    "This customer asks for a person. The 24-hour window has closed: after intervening only a template can be sent.",
   "closed.heldBy": "{agent} has this chat. Only they can write to the customer.",
   "closed.lapsed": "The 24-hour window has closed. Until the customer writes, only a template can be sent.",
   "closed.history": "This conversation is over. Where your workspace allows it, a template can reopen it.",

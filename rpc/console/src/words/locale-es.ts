@@ -107,7 +107,8 @@ export const words: Words = {
   "transfer.nobody": "No hay nadie más.",
   "closed.active": "El bot responde en este chat. Para escribir aquí, pide un agente y después interviene.",
   "closed.requesting": "Este cliente pide una persona. El bot sigue hasta que alguien intervenga.",
-  "closed.requestingLapsed": "Este cliente pide una persona. La ventana de 24 horas se cerró: después de intervenir solo se puede enviar una plantilla.",
+  "closed.requestingLapsed":
+    "Este cliente pide una persona. La ventana de 24 horas se cerró: después de intervenir solo se puede enviar una plantilla.",
   "closed.heldBy": "{agent} tiene este chat. Solo esa persona puede escribir al cliente.",
   "closed.lapsed": "La ventana de 24 horas se cerró. Hasta que el cliente escriba, solo se puede enviar una plantilla.",
   "closed.history": "Esta conversación terminó. Si tu espacio de trabajo lo permite, una plantilla puede reabrirla.",

@@ -107,7 +107,8 @@ export const words: Words = {
   "transfer.nobody": "Não há mais ninguém.",
   "closed.active": "O bot responde nesta conversa. Para escrever aqui, peça um agente e depois intervenha.",
   "closed.requesting": "Este cliente pede uma pessoa. O bot continua até alguém intervir.",
-  "closed.requestingLapsed": "Este cliente pede uma pessoa. A janela de 24 horas fechou: depois de intervir, só é possível enviar um modelo.",
+  "closed.requestingLapsed":
+    "Este cliente pede uma pessoa. A janela de 24 horas fechou: depois de intervir, só é possível enviar um modelo.",
   "closed.heldBy": "{agent} está com esta conversa. Só essa pessoa pode escrever ao cliente.",
   "closed.lapsed": "A janela de 24 horas fechou. Até o cliente escrever, só é possível enviar um modelo.",
   "closed.history": "Esta conversa terminou. Se o seu espaço de trabalho permitir, um modelo pode reabri-la.",
@@ -213,7 +214,8 @@ export const words: Words = {
   "delivery.failed": "Falhou",
   "delivery.rejected": "Recusada",
   "delivery.discarded": "Nunca enviada: um agente interveio antes",
-  "delivery.unknownMeans": "Não confirmada: o WhatsApp não disse se foi enviada. Se for enviada de novo, o cliente pode recebê-la duas vezes.",
+  "delivery.unknownMeans":
+    "Não confirmada: o WhatsApp não disse se foi enviada. Se for enviada de novo, o cliente pode recebê-la duas vezes.",
   "failure.unknown": "O WhatsApp não entregou esta mensagem.",
   "failure.rate": "Saíram mensagens demais deste número de uma vez.",
   "failure.pair": "Este cliente recebeu mensagens demais em pouco tempo.",
