@@ -24,6 +24,8 @@ type boardFollower struct {
 
 	mu         sync.Mutex
 	generation int64
+	// joined is the newest generation of which the board was live.
+	joined int64
 	// floors are the newest versions that were seen or answered.
 	floors map[string]floor
 }
@@ -65,11 +67,12 @@ func (b *boardFollower) expect(generation int64) {
 }
 
 // apply shows what a command was answered with, unless the journal is another
-// one by now.
+// one by now, or the board is not yet of this one: nobody can tell then of which
+// the answer is.
 func (b *boardFollower) apply(card *intervenev1.Card) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if generation := b.gallery.born(card); generation == b.generation {
+	if generation := b.gallery.born(card); generation == b.generation && generation == b.joined {
 		b.gallery.applied.Add(1)
 		b.board.Apply(card)
 		b.raise(card, generation)
@@ -93,6 +96,9 @@ func (b *boardFollower) check() *client.BoardSnapshot {
 	for _, column := range s.Columns {
 		for _, card := range column.Cards {
 			generation, before := b.gallery.born(card), b.floors[card.GetConversationId()]
+			if s.Interrupted == nil {
+				b.joined = max(b.joined, generation)
+			}
 			if s.Interrupted == nil && generation < before.generation {
 				b.gallery.problem("%v: a live board shows a card of generation %d after %d", b.query, generation, before.generation)
 			}

@@ -79,7 +79,8 @@ func (b *Board) Next(ctx context.Context, than *BoardSnapshot) (*BoardSnapshot, 
 // Apply shows the card that a command was answered with, unless a newer one is
 // known: the board then never shows what was before the command. The stream
 // tells the rest; a card that it does not come to speak of within a minute was
-// beyond the window, and goes.
+// beyond the window, and goes. One that comes while the data is being restored from
+// a backup, before the board is of the new journal, may be shown late.
 func (b *Board) Apply(card *intervenev1.Card) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
