@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 
-import { scenes } from "./stage.js";
+import { scenes, silentFlow } from "./stage.js";
 import { until } from "./until.js";
 
-const scene = scenes();
+const scene = scenes(silentFlow);
 
 /** How many conversations there are, and how many of them one webhook brings. */
 const conversations = 5_000;

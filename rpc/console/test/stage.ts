@@ -49,11 +49,12 @@ export class Stage {
     readonly wire: Wire,
   ) {}
 
-  static async open(): Promise<Stage> {
+  /** With a flow of one's own for the bot, as YAML, or with the embedded one. */
+  static async open(flow?: string): Promise<Stage> {
     if (!existsSync(executable)) {
       throw new Error(`there is no chromium at ${executable}: install it, or name another one in CHROMIUM`);
     }
-    const engine = await Engine.start();
+    const engine = await Engine.start(flow);
     try {
       const browser = await chromium.launch({ executablePath: executable, args: flags });
       return new Stage(engine, browser, await Wire.lay(() => engine.baseUrl));
@@ -158,14 +159,17 @@ export class Stage {
   }
 }
 
+/** A bot that says nothing, for those who count what others say. */
+export const silentFlow = JSON.stringify({ id: "silent", nodes: [{ id: "nothing", end: {} }], fallback: { text: "-", next: "nothing" } });
+
 /** Milliseconds after which a scene hangs. */
 const sceneTimeout = 120_000;
 
 /** One stage for all scenes of a file; each scene has its own windows and customers. */
-export function scenes(): (name: string, play: (stage: Stage) => Promise<void>) => void {
+export function scenes(flow?: string): (name: string, play: (stage: Stage) => Promise<void>) => void {
   let stage: Stage | undefined;
   before(async () => {
-    stage = await Stage.open();
+    stage = await Stage.open(flow);
   });
   after(async () => {
     await stage?.close();

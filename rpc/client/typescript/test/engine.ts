@@ -44,8 +44,11 @@ export class Engine {
   #listen = "127.0.0.1:0";
   #wrote = 0;
 
-  static async start(): Promise<Engine> {
-    const engine = new Engine();
+  private constructor(readonly flow: string | undefined) {}
+
+  /** With a flow of one's own, as YAML, or with the one that is embedded. */
+  static async start(flow?: string): Promise<Engine> {
+    const engine = new Engine(flow);
     try {
       engine.#build();
       engine.#relay = await relay(() => engine.baseUrl);
@@ -86,7 +89,8 @@ export class Engine {
   async restart(): Promise<void> {
     await this.end("SIGKILL");
     const file = join(this.#folder, "intervene.yaml");
-    writeFileSync(file, configuration(this.#listen, await this.graphUrl()));
+    writeFileSync(join(this.#folder, flowFile), this.flow ?? "");
+    writeFileSync(file, configuration(this.#listen, await this.graphUrl(), this.flow !== undefined));
     this.#engine = new Child(this.#binary, ["serve", "--config", file], {});
     this.#listen = await this.#engine.ready();
   }
@@ -153,7 +157,9 @@ export class Engine {
 
 const webhookPath = "/webhooks/whatsapp/main";
 
-function configuration(listen: string, graphUrl: string): string {
+const flowFile = "flow.yaml";
+
+function configuration(listen: string, graphUrl: string, ownFlow: boolean): string {
   const callers = Object.entries(tokens).map(([id, token]) => ({
     id,
     role: roles[id as keyof typeof tokens],
@@ -170,6 +176,7 @@ function configuration(listen: string, graphUrl: string): string {
         id: "acme",
         channels: [{ id: "acme-main", whatsapp: { app: "main", phone_number_id: phoneNumberId, access_token: { value: "token-of-the-number" } } }],
         tokens: callers,
+        ...(ownFlow && { bot: { flow: flowFile } }),
       },
     ],
   });
