@@ -17,10 +17,7 @@ import (
 
 // WatchBoard implements the service.
 func (s service) WatchBoard(ctx context.Context, r *intervenev1.WatchBoardRequest, out *connect.ServerStream[intervenev1.WatchBoardResponse]) error {
-	key, err := boardKey(callerOf(ctx).Principal, r)
-	if err != nil {
-		return err
-	}
+	key := boardKey(callerOf(ctx).Principal, r)
 	known, err := knownCards(r)
 	if err != nil {
 		return err
@@ -53,7 +50,7 @@ func (s service) WatchBoard(ctx context.Context, r *intervenev1.WatchBoardReques
 }
 
 // boardKey is what r asks for on behalf of p.
-func boardKey(p Principal, r *intervenev1.WatchBoardRequest) (viewKey, error) {
+func boardKey(p Principal, r *intervenev1.WatchBoardRequest) viewKey {
 	key := viewKey{workspace: p.Workspace, columns: engine.BoardColumns, filter: boardFilter(p, r.GetFilter()), window: pageSize(r.GetWindow())}
 	if len(r.GetColumns()) > 0 {
 		clear(key.columns[:])
@@ -61,7 +58,7 @@ func boardKey(p Principal, r *intervenev1.WatchBoardRequest) (viewKey, error) {
 			key.columns[i] = engine.Column(c)
 		}
 	}
-	return key, nil
+	return key
 }
 
 func boardFilter(p Principal, f *intervenev1.Filter) engine.BoardFilter {
