@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,8 @@ type request struct {
 	lane    Lane
 	to      *entry
 	answer  response
+	ctx     context.Context // of whoever asked
+	span    Span            // of the command; nil: it is not recorded
 
 	// Owned by the mailbox: the request that waits behind this one, and whether
 	// it had the turn at once. Turns has room for the word that it has.
@@ -91,6 +94,9 @@ func (c *conversation) Receive(ctx actor.Context) {
 	if c.entry == nil {
 		c.id, c.entry = r.to.id, r.to
 	}
+	if r.span != nil {
+		r.span.Set(slog.Duration(attrWait, time.Since(r.at)))
+	}
 	r.answer = c.answer(r)
 	c.router.metrics.observe(r)
 	c.entry.empty.Store(c.state != nil && !c.state.Exists())
@@ -104,18 +110,18 @@ func (c *conversation) answer(r *request) (answer response) {
 			c.state = nil
 			c.panics++
 			c.router.metrics.restarts.Inc()
-			c.router.log.Error("conversation panicked", slog.String("conversation", c.id.String()),
+			c.router.log.ErrorContext(r.ctx, "conversation panicked", slog.String("conversation", c.id.String()),
 				slog.String("panic", panicKind(cause)), slog.String("stack", string(debug.Stack())))
 			answer = response{err: engine.Errorf(engine.CodeUnavailable, "conversation panicked")}
 			if c.panics == maxPanics {
-				answer = response{err: c.quarantine("it panicked twice")}
+				answer = response{err: c.quarantine(r.ctx, "it panicked twice")}
 			}
 		}
 	}()
 	if c.quarantined != nil {
 		return response{err: c.quarantined}
 	}
-	if err := c.load(); err != nil {
+	if err := c.load(r.ctx); err != nil {
 		return response{err: err}
 	}
 	switch r.ask {
@@ -124,10 +130,10 @@ func (c *conversation) answer(r *request) (answer response) {
 	case askWork:
 		answer = response{work: c.work()}
 	default:
-		answer = c.run(r.command)
+		answer = c.run(r)
 	}
 	if engine.CodeOf(answer.err) == engine.CodeCorrupt {
-		answer = response{err: c.quarantine("it cannot be read")}
+		answer = response{err: c.quarantine(r.ctx, "it cannot be read")}
 	}
 	return answer
 }
@@ -141,12 +147,12 @@ func (c *conversation) work() *work {
 
 // quarantine takes nothing more until an operator has repaired the journal and
 // started anew: what it would cost is tried once, and its neighbours not at all.
-func (c *conversation) quarantine(why string) error {
+func (c *conversation) quarantine(ctx context.Context, why string) error {
 	c.state = nil
 	c.quarantined = &engine.Error{Code: engine.CodeQuarantined}
 	c.entry.quarantined.Store(true)
 	c.router.metrics.quarantined.Inc()
-	c.router.log.Error("conversation is quarantined; stop the engine and run `intervene journal verify` and `journal repair`",
+	c.router.log.ErrorContext(ctx, "conversation is quarantined; stop the engine and run `intervene journal verify` and `journal repair`",
 		slog.String("conversation", c.id.String()), slog.String("reason", why))
 	return c.quarantined
 }
@@ -159,13 +165,13 @@ func panicKind(cause any) string {
 	return fmt.Sprintf("%T", cause)
 }
 
-func (c *conversation) load() error {
+func (c *conversation) load(ctx context.Context) error {
 	if c.state != nil {
 		return nil
 	}
 	state, err := c.router.store.Load(c.id)
 	if engine.CodeOf(err) == engine.CodeCorrupt {
-		return c.quarantine("it cannot be loaded")
+		return c.quarantine(ctx, "it cannot be loaded")
 	}
 	if err != nil {
 		return fmt.Errorf("load conversation: %w", err)
@@ -177,8 +183,8 @@ func (c *conversation) load() error {
 // run is the one path of a command: decide, make durable, apply, answer. A
 // crash before the append returns leaves nothing or the whole append behind,
 // and nobody was told.
-func (c *conversation) run(cmd engine.Command) response {
-	cmd, err := c.inform(cmd)
+func (c *conversation) run(r *request) response {
+	cmd, err := c.inform(r.command)
 	if err != nil {
 		return response{err: err}
 	}
@@ -196,7 +202,7 @@ func (c *conversation) run(cmd engine.Command) response {
 		next.Apply(&events[i])
 	}
 	c.known = c.known.expect(c.state, events)
-	change, err := c.router.store.Append(engine.Append{
+	change, err := c.router.commit(r, engine.Append{
 		Conversation: c.id, Expected: c.state.Version, Events: events, Before: c.index, After: next, Known: c.known,
 	})
 	if err != nil {

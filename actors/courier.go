@@ -117,16 +117,22 @@ func attempted(events []engine.Event) (engine.DeliveryChanged, bool) {
 func (c *Courier) attempt(ctx context.Context, id engine.ConversationID, a engine.DeliveryChanged, since time.Time) {
 	result := engine.AttemptResult{State: engine.Queued} // surely not sent, unless the sender says otherwise
 	message, card, err := c.read(engine.MessageID{Conversation: id, Version: a.Send})
+	ctx, span := c.router.after(ctx, spanSend, message.Event.Trace)
+	defer end(span, err) // the attempt's own outcome is its state
 	switch {
 	case engine.CodeOf(err) == engine.CodeNotFound:
 		return // it was erased meanwhile
 	case err != nil:
-		c.log.Error("send cannot be read", slog.String("conversation", id.String()), slog.Any("error", err))
+		c.log.ErrorContext(ctx, "send cannot be read", slog.String("conversation", id.String()), slog.Any("error", err))
 		result.RetryAt = engine.InstantOf(time.Now().Add(StaleAttempt))
 	case time.Since(since) < StaleAttempt:
 		result = c.send(ctx, engine.Outbound{
 			ID: message.ID, Channel: card.Channel, To: card.Contact, Content: message.content, ReplyTo: message.replyTo, Attempt: a.Attempt,
 		})
+	}
+	if span != nil {
+		span.Set(slog.String(attrConversation, id.String()), slog.String(attrWorkspace, string(card.Workspace)),
+			slog.Int(attrAttempt, int(a.Attempt)), slog.String(attrState, result.State.String()))
 	}
 	c.record(ctx, id, engine.RecordAttempt{Send: a.Send, Attempt: a.Attempt, Result: result})
 	if result.State == engine.Accepted && c.early != nil {
@@ -176,7 +182,7 @@ func (c *Courier) record(ctx context.Context, id engine.ConversationID, body eng
 			return // it was erased meanwhile
 		default:
 			if answer.err != nil {
-				c.log.Error("outcome of a send was refused", slog.String("conversation", id.String()), slog.Any("error", answer.err))
+				c.log.ErrorContext(ctx, "outcome of a send was refused", slog.String("conversation", id.String()), slog.Any("error", answer.err))
 			}
 			return
 		}

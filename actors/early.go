@@ -18,7 +18,7 @@ func (c *Courier) settle(
 ) {
 	items, err := c.early.EarlyStatuses(channel, external)
 	if err != nil {
-		c.log.Error("early statuses cannot be read", slog.String("conversation", id.Conversation.String()), slog.Any("error", err))
+		c.log.ErrorContext(ctx, "early statuses cannot be read", slog.String("conversation", id.Conversation.String()), slog.Any("error", err))
 		return
 	}
 	for i := range items {
@@ -28,7 +28,7 @@ func (c *Courier) settle(
 		// even while stopping.
 		answer := c.router.result(context.WithoutCancel(ctx), id.Conversation, statusCommand(workspace, &status))
 		if answer.err != nil && engine.CodeOf(answer.err) != engine.CodeNotFound {
-			c.log.Error("early status was refused", slog.String("conversation", id.Conversation.String()), slog.Any("error", answer.err))
+			c.log.ErrorContext(ctx, "early status was refused", slog.String("conversation", id.Conversation.String()), slog.Any("error", answer.err))
 			return // they stay; the next start looks at them again
 		}
 	}
@@ -36,7 +36,7 @@ func (c *Courier) settle(
 		return
 	}
 	if err := c.early.DropEarly(channel, external); err != nil {
-		c.log.Error("early statuses cannot be dropped", slog.String("conversation", id.Conversation.String()), slog.Any("error", err))
+		c.log.ErrorContext(ctx, "early statuses cannot be dropped", slog.String("conversation", id.Conversation.String()), slog.Any("error", err))
 	}
 }
 

@@ -238,7 +238,7 @@ func isDuplicate(err error) bool {
 func (i *Inbox) link(ctx context.Context, p place) {
 	answer := i.router.result(ctx, p.id, engineCommand(engine.LinkContact{Other: p.linked}))
 	if answer.err != nil {
-		i.router.log.Warn("linked contact cannot be flagged", slog.String("conversation", p.id.String()), slog.Any("error", answer.err))
+		i.router.log.WarnContext(ctx, "linked contact cannot be flagged", slog.String("conversation", p.id.String()), slog.Any("error", answer.err))
 	}
 }
 

@@ -71,61 +71,75 @@ func (m *Media) download(ctx context.Context, id engine.ConversationID) {
 		if pending.NotBefore > now {
 			continue
 		}
-		body, err := m.get(ctx, waits.channel, engine.MessageID{Conversation: id, Version: pending.Message}, pending.Attempt+1)
-		if err != nil {
-			m.log.Warn("file of a message is not stored yet", slog.String("conversation", id.String()), slog.Any("error", err))
-		}
 		if ctx.Err() != nil {
-			return // it was given up, and did not fail
+			return
 		}
-		m.record(ctx, id, body)
+		m.attempt(ctx, waits.channel, engine.MessageID{Conversation: id, Version: pending.Message}, pending.Attempt+1)
 	}
 }
 
-// get makes one attempt and answers how it ended, with why if it did not end well.
-func (m *Media) get(ctx context.Context, channel engine.ChannelID, id engine.MessageID, attempt uint32) (engine.RecordMedia, error) {
+// attempt downloads one file, and records how far it has got.
+func (m *Media) attempt(ctx context.Context, channel engine.ChannelID, id engine.MessageID, attempt uint32) {
+	content, event, err := m.content(id)
+	ctx, span := m.router.after(ctx, spanDownload, event.Trace)
 	body := engine.RecordMedia{Message: id.Version, Attempt: attempt, State: engine.MediaFailed}
-	content, at, err := m.content(id)
-	if err != nil || content.Media == nil {
-		return body, err
+	if err == nil && content.Media != nil {
+		err = m.get(ctx, channel, id.Conversation, &content, event.At, &body)
 	}
+	if err != nil {
+		m.log.WarnContext(ctx, "file of a message is not stored yet", slog.String("conversation", id.Conversation.String()), slog.Any("error", err))
+	}
+	if span != nil {
+		span.Set(slog.String(attrConversation, id.Conversation.String()), slog.Int(attrAttempt, int(attempt)), slog.String(attrState, body.State.String()))
+		defer span.End(err)
+	}
+	if ctx.Err() == nil { // else it was given up, and did not fail
+		m.record(ctx, id.Conversation, body)
+	}
+}
+
+// get makes one attempt, says in body how it ended, and answers why if it did not
+// end well.
+func (m *Media) get(
+	ctx context.Context, channel engine.ChannelID, id engine.ConversationID, content *engine.Content, at engine.Instant, body *engine.RecordMedia,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, MediaTimeout)
 	defer cancel()
-	blob, size, err := m.store(ctx, channel, id.Conversation, &content)
+	blob, size, err := m.store(ctx, channel, id, content)
 	switch engine.CodeOf(err) {
 	case 0:
 		if err == nil {
 			body.State, body.Blob, body.Bytes = engine.MediaStored, blob, size
-			return body, nil
+			return nil
 		}
 	case engine.CodeNotFound:
 		body.State = engine.MediaExpired
-		return body, err
+		return err
 	case engine.CodeInvalid:
-		return body, err
+		return err
 	}
 	now := engine.InstantOf(time.Now())
 	if now > at.Add(engine.MediaExpiry) {
 		body.State = engine.MediaExpired
-		return body, err
+		return err
 	}
-	body.State, body.RetryAt = engine.MediaPending, now.Add(mediaPause(attempt)) // unless it was tried too often
-	return body, err
+	body.State, body.RetryAt = engine.MediaPending, now.Add(mediaPause(body.Attempt)) // unless it was tried too often
+	return err
 }
 
-// content is what the message says, and when it came.
-func (m *Media) content(id engine.MessageID) (engine.Content, engine.Instant, error) {
+// content is what the message says, and the event that brought it.
+func (m *Media) content(id engine.MessageID) (engine.Content, engine.Event, error) {
 	message, err := m.outbox.Message(id)
 	if err != nil {
-		return engine.Content{}, 0, fmt.Errorf("read message: %w", err)
+		return engine.Content{}, engine.Event{}, fmt.Errorf("read message: %w", err)
 	}
 	switch b := message.Event.Body.(type) {
 	case engine.MessageReceived:
-		return b.Content, message.Event.At, nil
+		return b.Content, message.Event, nil
 	case engine.EchoReceived:
-		return b.Content, message.Event.At, nil
+		return b.Content, message.Event, nil
 	}
-	return engine.Content{}, 0, engine.Errorf(engine.CodeCorrupt, "event %d brought no message", id.Version)
+	return engine.Content{}, message.Event, engine.Errorf(engine.CodeCorrupt, "event %d brought no message", id.Version)
 }
 
 func (m *Media) store(
@@ -159,6 +173,6 @@ func (m *Media) record(ctx context.Context, id engine.ConversationID, body engin
 		return // anything else is found again by the sweep
 	}
 	if err := m.blobs.Remove(id); err != nil {
-		m.log.Error("file of an erased conversation cannot be removed", slog.String("conversation", id.String()), slog.Any("error", err))
+		m.log.ErrorContext(ctx, "file of an erased conversation cannot be removed", slog.String("conversation", id.String()), slog.Any("error", err))
 	}
 }

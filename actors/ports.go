@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/intervenehq/intervene/engine"
@@ -139,4 +140,26 @@ type Sender interface {
 // turns at once, but no conversation's twice.
 type Bot interface {
 	Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnAnswer, error)
+}
+
+// Tracer records what was done, for how long, and what it led to, for whoever looks
+// at traces. It records a share of it: what it does not, it answers with a nil Span.
+// It never blocks and never fails. Names and attributes hold no content and nobody's
+// name or number.
+type Tracer interface {
+	// Within begins a span within the one that ctx is in; nil if it is in none.
+	Within(ctx context.Context, name string) (context.Context, Span)
+	// After begins a trace of what origin led to, linked to it; nil if it is empty.
+	After(ctx context.Context, name string, origin engine.Trace) (context.Context, Span)
+	// Begin begins a trace of what nothing recorded led to.
+	Begin(ctx context.Context, name string) (context.Context, Span)
+}
+
+// Span is one piece of work. One goroutine at a time has it, and ends it once.
+type Span interface {
+	// Trace is the origin of what the work leads to later.
+	Trace() engine.Trace
+	Set(attributes ...slog.Attr)
+	// End ends it. Of an error nothing but its code is kept.
+	End(err error)
 }

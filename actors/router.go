@@ -45,7 +45,9 @@ type RouterOptions struct {
 	// Holds say what waits since a restore; nil: nothing does.
 	Holds Holds
 	// Policies are per workspace; a workspace without one has the zero policy.
-	Policies   map[engine.WorkspaceID]engine.Policy
+	Policies map[engine.WorkspaceID]engine.Policy
+	// Tracer records commands, and what workers of this router do; nil: nobody does.
+	Tracer     Tracer
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 }
@@ -57,6 +59,7 @@ type Router struct {
 	store    Store
 	holds    Holds
 	policies map[engine.WorkspaceID]engine.Policy
+	tracer   Tracer
 	log      *slog.Logger
 	metrics  *routerMetrics
 	system   *actor.ActorSystem
@@ -103,7 +106,7 @@ func (e *entry) waiting() uint64 { return e.sent - e.handled.Load() }
 func NewRouter(o RouterOptions) *Router {
 	log := logger(o.Log)
 	r := &Router{
-		store: o.Store, holds: o.Holds, policies: o.Policies, log: log,
+		store: o.Store, holds: o.Holds, policies: o.Policies, tracer: o.Tracer, log: log,
 		system: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
 		stop:   make(chan struct{}),
 	}
@@ -124,7 +127,7 @@ func NewRouter(o RouterOptions) *Router {
 func (r *Router) Do(ctx context.Context, id engine.ConversationID, cmd engine.Command) (engine.Receipt, error) {
 	q := r.request(Offered)
 	q.command = cmd
-	answer := r.ask(ctx, id, q)
+	answer := r.give(ctx, id, q)
 	return answer.receipt, answer.err
 }
 
@@ -132,7 +135,7 @@ func (r *Router) Do(ctx context.Context, id engine.ConversationID, cmd engine.Co
 func (r *Router) result(ctx context.Context, id engine.ConversationID, cmd engine.Command) response {
 	q := r.request(Results)
 	q.command = cmd
-	return r.ask(ctx, id, q)
+	return r.give(ctx, id, q)
 }
 
 // turn asks for the turn that the bot owes.
@@ -167,7 +170,7 @@ func (r *Router) request(lane Lane) *request {
 // that one goroutine asks of one conversation stay in order.
 func (r *Router) ask(ctx context.Context, id engine.ConversationID, q *request) response {
 	defer r.recycle(q)
-	q.at = time.Now()
+	q.ctx, q.at = ctx, time.Now()
 	if code := r.enqueue(id, q); code != 0 {
 		return r.refuse(&engine.Error{Code: code})
 	}

@@ -74,13 +74,18 @@ func (t *Timers) fire(ctx context.Context, kind engine.DueKind, id engine.Conver
 	if err := t.limit.Wait(ctx); err != nil {
 		return
 	}
+	ctx, span := t.router.begin(ctx, spanTimer)
+	if span != nil {
+		span.Set(slog.String(attrConversation, id.String()), slog.String(attrTimer, kind.String()))
+		defer span.End(nil)
+	}
 	if err := t.forgetFiles(ctx, kind, id); err != nil {
-		t.log.Error("files past their retention cannot be removed", slog.String("conversation", id.String()), slog.Any("error", err))
+		t.log.ErrorContext(ctx, "files past their retention cannot be removed", slog.String("conversation", id.String()), slog.Any("error", err))
 		return // the row stays due
 	}
 	answer := t.router.result(ctx, id, engineCommand(engine.FireTimer{Timer: kind}))
 	if erased := engine.CodeOf(answer.err) == engine.CodeNotFound; answer.err != nil && !erased {
-		t.log.Error("timer cannot fire", slog.String("conversation", id.String()), slog.Any("error", answer.err))
+		t.log.ErrorContext(ctx, "timer cannot fire", slog.String("conversation", id.String()), slog.Any("error", answer.err))
 	}
 }
 

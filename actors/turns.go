@@ -86,7 +86,7 @@ func (t *Turns) route(ctx context.Context, id engine.ConversationID) {
 		t.lapse(ctx, &request, l)
 		t.end(id)
 	case !ok:
-		t.log.Error("workspace has no bot", slog.String("workspace", string(request.Workspace)))
+		t.log.ErrorContext(ctx, "workspace has no bot", slog.String("workspace", string(request.Workspace)))
 		t.router.result(ctx, id, request.Command(failure(&request)))
 		t.end(id)
 	default:
@@ -122,28 +122,39 @@ func (t *Turns) drive(ctx context.Context, l *lane, request *engine.TurnRequest)
 
 // run asks for one turn, and records what comes of it.
 func (t *Turns) run(ctx context.Context, l *lane, request *engine.TurnRequest) {
-	id := request.ID.Conversation
 	start := time.Now()
+	ctx, span := t.router.after(ctx, spanTurn, request.Trace)
+	outcome, err := t.answer(ctx, l, request)
+	l.settle(request, err)
+	l.observe(outcome, time.Since(start))
+	if span != nil {
+		span.Set(slog.String(attrConversation, request.ID.Conversation.String()),
+			slog.String(attrWorkspace, string(request.Workspace)), slog.String(attrState, outcome))
+		span.End(err)
+	}
+}
+
+// answer asks l's bot and gives the conversation what it answers, or that it failed,
+// with the reason.
+func (t *Turns) answer(ctx context.Context, l *lane, request *engine.TurnRequest) (outcome string, err error) {
+	id := request.ID.Conversation
 	body, err := l.ask(ctx, request)
 	if err != nil && !errors.Is(err, errBreakerOpen) { // of that the metric tells
-		t.log.Warn("bot failed", slog.String("workspace", string(request.Workspace)),
+		t.log.WarnContext(ctx, "bot failed", slog.String("workspace", string(request.Workspace)),
 			slog.String("conversation", id.String()), slog.Any("error", err))
 	}
 	if body == nil {
-		l.settle(request, nil)
-		l.observe(outcomeAnswered, time.Since(start))
-		return
+		return outcomeAnswered, nil
 	}
 	command := request.Command(body)
 	answer := t.router.result(ctx, id, command)
 	if code := engine.CodeOf(answer.err); code == engine.CodeInvalid || code == engine.CodeOptedOut {
-		t.log.Warn("bot gave an answer that cannot be used", slog.String("workspace", string(request.Workspace)),
+		t.log.WarnContext(ctx, "bot gave an answer that cannot be used", slog.String("workspace", string(request.Workspace)),
 			slog.String("conversation", id.String()), slog.Any("error", answer.err))
 		command.Body, err = failure(request), answer.err
 		answer = t.router.result(ctx, id, command)
 	}
-	l.settle(request, err)
-	l.observe(turnOutcome(command, answer.err), time.Since(start))
+	return turnOutcome(command, answer.err), err
 }
 
 // lapse ends a turn that the bot accepted and did not answer in time.

@@ -7,6 +7,8 @@ type Command struct {
 	// ID makes a retry have one effect; optional. Digest is required with it.
 	ID     CommandID
 	Digest Digest
+	// Trace is what the work is linked to that the command leads to; optional.
+	Trace Trace
 
 	Workspace WorkspaceID
 	By        Party

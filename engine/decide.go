@@ -105,6 +105,7 @@ func (d *decision) emit(body Body) {
 		Version: d.c.Version + uint64(len(d.events)) + 1,
 		At:      d.now,
 		By:      d.cmd.By,
+		Trace:   d.cmd.Trace,
 		Body:    body,
 	})
 }

@@ -9,7 +9,9 @@ type Event struct {
 	// an ID: what a retry of it finds.
 	Command CommandID
 	Digest  Digest
-	Body    Body
+	// Trace is the command's.
+	Trace Trace
+	Body  Body
 }
 
 // Body is what an event says: one of the types below.

@@ -31,6 +31,8 @@ type TurnRequest struct {
 	AcceptedUntil Instant
 	// Deadline is when the asking is given up. Whoever asks sets it.
 	Deadline Instant
+	// Trace is that of the newest of what made the turn owed.
+	Trace Trace
 }
 
 // TurnMessage is one message as a bot sees it.
@@ -113,6 +115,9 @@ func TurnOf(c *Conversation, events []Event) (TurnRequest, error) {
 		case MessageQueued:
 			m.Content = b.Content
 		default:
+			if e.Version == c.Turn.Returned {
+				r.Trace = e.Trace
+			}
 			continue
 		}
 		if a, ok := amended[external]; ok && external != "" {
@@ -128,6 +133,7 @@ func TurnOf(c *Conversation, events []Event) (TurnRequest, error) {
 			r.Transcript = append(r.Transcript, m)
 		case e.By.Kind == Customer && e.Version >= c.Turn.From:
 			r.Messages = append(r.Messages, m)
+			r.Trace = e.Trace
 		}
 	}
 	if next != c.Version+1 {

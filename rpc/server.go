@@ -69,6 +69,9 @@ type Options struct {
 	Ready func() bool
 	// Services are served besides the edge's own.
 	Services []Service
+	// Interceptors go around every procedure, once its caller is known: what they see
+	// of an error is what the caller is told.
+	Interceptors []connect.Interceptor
 
 	// MaxStreams and MaxStreamsEach bound the open streams, in all and of one
 	// principal; 0: DefaultMaxStreams, DefaultMaxStreamsEach.
@@ -241,7 +244,7 @@ func (s *Server) procedures(rules validation) http.Handler {
 		connect.WithReadMaxBytes(maxRequestBytes),
 		connect.WithSendMaxBytes(maxResponseBytes),
 		connect.WithConditionalHandlerOptions(compression),
-		connect.WithInterceptors(answering{s}),
+		connect.WithInterceptors(append(slices.Clone(s.options.Interceptors), answering{s})...),
 	}
 	// The innermost interceptor checks what the procedure gets.
 	checked := append(open[:len(open):len(open)], connect.WithInterceptors(rules))

@@ -89,7 +89,10 @@ func decodeEvent(version uint64, value []byte) (e engine.Event, endsAppend bool,
 	if err := unmarshal("event", value[2:], &m); err != nil {
 		return engine.Event{}, false, err
 	}
-	e = engine.Event{Version: version, At: engine.Instant(m.GetAt()), By: partyOf(m.GetBy())}
+	e = engine.Event{Version: version, At: engine.Instant(m.GetAt()), By: partyOf(m.GetBy()), Trace: engine.Trace(m.GetTrace())}
+	if n := len(e.Trace); n != 0 && n != engine.TraceBytes {
+		return engine.Event{}, false, corrupt("event: a trace has another size")
+	}
 	if !copyHash(e.Command[:], m.GetCommand()) || !copyHash(e.Digest[:], m.GetDigest()) {
 		return engine.Event{}, false, corrupt("event: a command's ID or digest has another size")
 	}

@@ -98,6 +98,9 @@ func dumped(id engine.ConversationID, e *engine.Event) fields {
 	if !e.Command.IsZero() {
 		line["command"], line["digest"] = e.Command.String(), fmt.Sprintf("%x", e.Digest)
 	}
+	if e.Trace != "" {
+		line["trace"] = fmt.Sprintf("%x", e.Trace)
+	}
 	return line
 }
 

@@ -41,7 +41,7 @@ func appendEvent(value []byte, e *engine.Event, endsAppend bool) ([]byte, error)
 	if e.Digest != (engine.Digest{}) {
 		f = f.bytes(4, e.Digest[:])
 	}
-	return f.boolean(5, endsAppend).body(e.Body)
+	return f.boolean(5, endsAppend).text(6, string(e.Trace)).body(e.Body)
 }
 
 // body appends the one of record.Event's bodies that b is.

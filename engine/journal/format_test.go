@@ -43,13 +43,13 @@ func TestAnOlderJournalIsUpgraded(t *testing.T) {
 	if after.Identity != before.Identity || after.Conversations != before.Conversations+1 || before.Conversations != 12 {
 		t.Errorf("verify: got %d conversations after %d, want one more of the same journal", after.Conversations, before.Conversations)
 	}
-	if format := setFormat(t, fs, 0); format != 3 {
-		t.Errorf("format: got %d, want 3, which an older version refuses", format)
+	if format := setFormat(t, fs, 0); format != 4 {
+		t.Errorf("format: got %d, want 4, which an older version refuses", format)
 	}
 }
 
 func TestOtherFormatsAreRefusedByName(t *testing.T) {
-	for format, want := range map[uint32]string{4: "format 4, which a newer version", 99: "format 99, which a newer version", 1: "format 1, which is too old"} {
+	for format, want := range map[uint32]string{5: "format 5, which a newer version", 99: "format 99, which a newer version", 1: "format 1, which is too old"} {
 		fs := oldJournal(t)
 		setFormat(t, fs, format)
 		_, err := journal.Open(dir, testOptions(t, fs))

@@ -66,7 +66,7 @@ func goldenValues(t *testing.T) []string {
 		e := engine.Event{Version: 1, Body: zero}
 		add("event/"+zero.Kind().String()+"/zero", must(appendEvent(nil, &e, false)))
 		e = filled[engine.Event]()
-		e.Body = filledBody(zero)
+		e.Trace, e.Body = "", filledBody(zero)
 		add("event/"+zero.Kind().String()+"/full", must(appendEvent(nil, &e, true)))
 	}
 	long := engine.Event{Version: 1, At: -1, Body: engine.NoteAdded{Body: strings.Repeat("long ", 4000)}}
@@ -93,5 +93,7 @@ func goldenValues(t *testing.T) []string {
 		add("amendment/"+name, appendAmendments(nil, &a))
 		add("media/"+name, appendMediaStatus(nil, &m))
 	}
+	traced := engine.Event{Version: 1, Trace: testTrace, Body: engine.Noted{}}
+	add("event/traced", must(appendEvent(nil, &traced, true)))
 	return lines
 }

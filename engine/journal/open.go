@@ -15,7 +15,7 @@ import (
 const (
 	// formatVersion is that of the keys and of how rows belong together. A journal
 	// from oldestFormat on is brought to it when it is opened.
-	formatVersion = 3
+	formatVersion = 4
 	oldestFormat  = 2
 
 	storeName = "store"
@@ -166,7 +166,8 @@ func (j *Journal) upgrade(meta *record.Meta) error {
 	if meta.GetFormat() == formatVersion {
 		return nil
 	}
-	// Format 3 has rows that format 2 does not know, and nothing of 2 is different.
+	// Format 3 has rows that format 2 does not know, format 4 a field of events, and
+	// nothing of what was there is different.
 	before := meta.GetFormat()
 	meta.Format = formatVersion
 	value, err := appendRecord(nil, meta)

@@ -103,12 +103,15 @@ func filled[T any]() T {
 	return value
 }
 
+// testTrace has every sort of byte.
+const testTrace engine.Trace = "0123456789abcde\x00\xff\xfe\x80spans\x01"
+
 func TestEventRoundTrip(t *testing.T) {
 	for _, zero := range bodies {
 		for _, body := range []engine.Body{zero, filledBody(zero)} {
 			for _, endsAppend := range []bool{false, true} {
 				want := filled[engine.Event]()
-				want.Body = body
+				want.Trace, want.Body = testTrace, body
 				value, err := appendEvent(nil, &want, endsAppend)
 				if err != nil {
 					t.Fatalf("%s: encode: got error %v, want none", body.Kind(), err)
@@ -295,6 +298,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"field deep within":        append(append([]byte{}, whole...), opened...),
 		"cut short":                whole[:len(whole)-1],
 		"command of another size":  append(append([]byte{}, whole...), protowire.AppendBytes(protowire.AppendTag(nil, 3, protowire.BytesType), []byte("short"))...),
+		"trace of another size":    append(append([]byte{}, whole...), protowire.AppendBytes(protowire.AppendTag(nil, 6, protowire.BytesType), []byte("short"))...),
 		"body of an unknown event": protowire.AppendBytes(protowire.AppendTag([]byte{recordVersion, 99}, 99, protowire.BytesType), nil),
 	} {
 		if _, _, err := decodeEvent(1, value); engine.CodeOf(err) != engine.CodeCorrupt {

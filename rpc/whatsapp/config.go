@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,6 +51,16 @@ type Config struct {
 	Files Files
 	// Arrived is told of the messages that customers sent to a channel. Nil: nobody.
 	Arrived func(channel engine.ChannelID, messages int) `json:"-"`
+	// Tracer records requests to the Graph API. Nil: nobody does.
+	Tracer Tracer `json:"-"`
+}
+
+// Tracer records what is asked of the Graph API, for whoever looks at traces. It is
+// called concurrently, and never blocks.
+type Tracer interface {
+	// Request begins a request of an operation. What it answers ends it, with the
+	// HTTP status, 0: none came; nil: it is not recorded.
+	Request(ctx context.Context, operation string) (answered func(status int))
 }
 
 // App is one app of Meta's: who may call its webhook, and where its Graph API is.

@@ -45,6 +45,7 @@ type Graph struct {
 	metrics   *Metrics
 	pace      *pace
 	uploads   *uploads
+	tracer    Tracer       // nil: nobody records requests
 	media     *http.Client // for files that came, from wherever Meta keeps them
 	failures  rate.Sometimes
 	draw      func(time.Duration) time.Duration // replaced by tests
@@ -87,6 +88,7 @@ func NewGraph(config Config, logger *slog.Logger, metrics *Metrics) (*Graph, err
 		metrics:  metrics,
 		pace:     pace,
 		uploads:  uploads,
+		tracer:   config.Tracer,
 		failures: rate.Sometimes{First: 1, Interval: graphLogInterval},
 		draw:     rand.N[time.Duration],
 	}

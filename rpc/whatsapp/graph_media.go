@@ -104,7 +104,7 @@ func (g *Graph) fetch(ctx context.Context, channel graphChannel, media string) (
 		if err != nil {
 			return nil, resolved, err
 		}
-		response, err := g.get(ctx, g.media, channel, place)
+		response, err := g.get(ctx, operationDownload, g.media, channel, place)
 		if err != nil {
 			return nil, graphAnswer{failure: err}, &engine.Error{Code: engine.CodeUnavailable, Err: err}
 		}
@@ -127,7 +127,7 @@ func (g *Graph) resolve(ctx context.Context, channel graphChannel, media string)
 	if !pathSafe.MatchString(media) {
 		return nil, graphAnswer{}, &engine.Error{Code: engine.CodeInvalid, Field: "media", Problem: "has a malformed id"}
 	}
-	response, err := g.get(ctx, g.client, channel, channel.baseURL.JoinPath(media))
+	response, err := g.get(ctx, operationDownload, g.client, channel, channel.baseURL.JoinPath(media))
 	if err != nil {
 		return nil, graphAnswer{failure: err}, &engine.Error{Code: engine.CodeUnavailable, Err: err}
 	}
@@ -176,15 +176,30 @@ func hostAllowed(host, allowed string) bool {
 }
 
 // get asks for address with the channel's token.
-func (g *Graph) get(ctx context.Context, client *http.Client, channel graphChannel, address *url.URL) (*http.Response, error) {
+func (g *Graph) get(
+	ctx context.Context, operation graphOperation, client *http.Client, channel graphChannel, address *url.URL,
+) (response *http.Response, err error) {
+	if g.tracer != nil {
+		if answered := g.tracer.Request(ctx, string(operation)); answered != nil {
+			defer func() { answered(statusOf(response)) }()
+		}
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", withoutURL(err))
 	}
 	request.Header.Set("Authorization", channel.authorization)
-	response, err := client.Do(request)
+	response, err = client.Do(request)
 	if err != nil {
 		return nil, withoutURL(err)
 	}
 	return response, nil
+}
+
+// statusOf is 0 when no answer came.
+func statusOf(response *http.Response) int {
+	if response == nil {
+		return 0
+	}
+	return response.StatusCode
 }

@@ -39,7 +39,7 @@ func (g *Graph) MarkRead(ctx context.Context, id engine.ChannelID, external stri
 		return fmt.Errorf("encode the receipt: %w", err)
 	}
 	start := time.Now()
-	answer := g.post(ctx, channel, channel.messagesURL, contentJSON, body)
+	answer := g.post(ctx, operationReceipt, channel, channel.messagesURL, contentJSON, body)
 	g.metrics.graphCall(operationReceipt, answer, time.Since(start))
 	switch {
 	case answer.failure != nil:

@@ -44,7 +44,7 @@ func (g *Graph) Send(ctx context.Context, o engine.Outbound) (result engine.Atte
 		g.logFailure(ctx, o.Channel, "send cannot be encoded", slog.Any("error", err))
 		return engine.AttemptResult{State: engine.Rejected}, 0
 	}
-	answer := g.post(ctx, channel, channel.messagesURL, contentJSON, body)
+	answer := g.post(ctx, operationSend, channel, channel.messagesURL, contentJSON, body)
 	if answer.failure != nil {
 		g.logFailure(ctx, o.Channel, "no answer from the Graph API", slog.Any("error", answer.failure))
 	}
@@ -71,7 +71,14 @@ type graphAnswer struct {
 }
 
 // post makes one request that is never repeated by itself.
-func (g *Graph) post(ctx context.Context, channel graphChannel, address, contentType string, content []byte) graphAnswer {
+func (g *Graph) post(
+	ctx context.Context, operation graphOperation, channel graphChannel, address, contentType string, content []byte,
+) (answer graphAnswer) {
+	if g.tracer != nil {
+		if answered := g.tracer.Request(ctx, string(operation)); answered != nil {
+			defer func() { answered(answer.status) }()
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, GraphTimeout)
 	defer cancel()
 	body := newOnceBody(content)
@@ -88,7 +95,7 @@ func (g *Graph) post(ctx context.Context, channel graphChannel, address, content
 	if err != nil {
 		return graphAnswer{unsent: body.seal(), failure: withoutURL(err)}
 	}
-	answer := readAnswer(response)
+	answer = readAnswer(response)
 	answer.unsent = body.seal()
 	return answer
 }

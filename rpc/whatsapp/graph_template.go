@@ -59,7 +59,7 @@ func (g *Graph) templatesAfter(ctx context.Context, channel graphChannel, after 
 	}
 	address.RawQuery = query.Encode()
 	start := time.Now()
-	response, err := g.get(ctx, g.client, channel, address)
+	response, err := g.get(ctx, operationTemplates, g.client, channel, address)
 	if err != nil {
 		g.metrics.graphCall(operationTemplates, graphAnswer{failure: err}, time.Since(start))
 		return nil, "", &engine.Error{Code: engine.CodeUnavailable, Err: err}

@@ -108,7 +108,7 @@ var plants = []plant{
 		{"engine/journal/load.go", "	err = scanEvents(r, id, c.Version, version, func(e *engine.Event, _ bool) error {\n", "	from := c.Version\n	err = scanEvents(r, id, c.Version, version, func(e *engine.Event, _ bool) error {\n		if from > 0 && e.Version == from+1 {\n			return nil\n		}\n"},
 	}},
 	{name: "attempted after the call", seeds: 20, edits: []edit{
-		{"actors/conversation.go", "c.router.store.Append(engine.Append{", "early(c, cmd, next.Index(), engine.Append{"},
+		{"actors/conversation.go", "c.router.commit(r, engine.Append{", "early(c, cmd, next.Index(), engine.Append{"},
 		{"actors/conversation.go", "// inform adds to a command", `// early answers an attempt before it is durable.
 func early(c *conversation, cmd engine.Command, after engine.Index, a engine.Append) (engine.Change, error) {
 	if _, ok := cmd.Body.(engine.AttemptSend); !ok {
@@ -144,7 +144,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 		{"actors/passivate.go", "if idle && e.waiting() == 0 ", "if idle && r == nil "},
 	}},
 	{name: "log names the customer", seeds: 10, edits: []edit{
-		{"actors/turns.go", "t.log.Warn(\"bot failed\", ", "t.log.Warn(\"bot failed\", slog.Any(\"contact\", r.Contact), "},
+		{"actors/turns.go", "t.log.WarnContext(ctx, \"bot failed\", ", "t.log.WarnContext(ctx, \"bot failed\", slog.Any(\"contact\", request.Contact), "},
 	}},
 	{name: "panic in a decision", seeds: 5, edits: []edit{
 		{"engine/decide_outside.go", "	for _, s := range d.c.Sends {\n", "	for _, s := range d.c.Sends[:1] {\n"},

@@ -182,6 +182,8 @@ type Event struct {
 	Digest  []byte                 `protobuf:"bytes,4,opt,name=digest" json:"digest,omitempty"`
 	// The event is the last of its append.
 	EndsAppend bool `protobuf:"varint,5,opt,name=ends_append,json=endsAppend" json:"ends_append,omitempty"`
+	// Of 25 bytes, or absent: the span in which the event was made.
+	Trace []byte `protobuf:"bytes,6,opt,name=trace" json:"trace,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Event_Opened
@@ -274,6 +276,13 @@ func (x *Event) GetEndsAppend() bool {
 		return x.EndsAppend
 	}
 	return false
+}
+
+func (x *Event) GetTrace() []byte {
+	if x != nil {
+		return x.Trace
+	}
+	return nil
 }
 
 func (x *Event) GetBody() isEvent_Body {
@@ -6116,14 +6125,15 @@ const file_record_proto_rawDesc = "" +
 	"\n" +
 	"log_offset\x18\x03 \x01(\x04R\tlogOffset\x12)\n" +
 	"\x10early_generation\x18\x04 \x01(\x03R\x0fearlyGeneration\x12$\n" +
-	"\x0edead_letter_at\x18\x05 \x01(\x03R\fdeadLetterAt\"\xfb\f\n" +
+	"\x0edead_letter_at\x18\x05 \x01(\x03R\fdeadLetterAt\"\x91\r\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12*\n" +
 	"\x02by\x18\x02 \x01(\v2\x1a.intervene.record.v1.PartyR\x02by\x12\x18\n" +
 	"\acommand\x18\x03 \x01(\fR\acommand\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\fR\x06digest\x12\x1f\n" +
 	"\vends_append\x18\x05 \x01(\bR\n" +
-	"endsAppend\x125\n" +
+	"endsAppend\x12\x14\n" +
+	"\x05trace\x18\x06 \x01(\fR\x05trace\x125\n" +
 	"\x06opened\x18\x10 \x01(\v2\x1b.intervene.record.v1.OpenedH\x00R\x06opened\x12N\n" +
 	"\x0fcontact_changed\x18\x11 \x01(\v2#.intervene.record.v1.ContactChangedH\x00R\x0econtactChanged\x12Q\n" +
 	"\x10message_received\x18\x12 \x01(\v2$.intervene.record.v1.MessageReceivedH\x00R\x0fmessageReceived\x12K\n" +
