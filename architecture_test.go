@@ -81,6 +81,7 @@ var homes = map[string][]string{
 	"buf.build":                         {"rpc"},
 	"cel.dev/cel-go":                    {"rpc/bot/flow"},
 	"github.com/alecthomas/kong":        {"cmd", "bench"},
+	"go.opentelemetry.io":               {"cmd/intervene/traces"},
 }
 
 // domainBans keep package engine pure: the same command on the same
@@ -127,6 +128,7 @@ func TestArchitectureFindsViolations(t *testing.T) {
 		{"actors import the journal", "actors/board/a.go", prelude + `_ "` + modulePath + `/engine/journal"`, "engine/journal"},
 		{"actors import Pebble", "actors/a.go", prelude + `_ "github.com/cockroachdb/pebble/v2"`, "pebble"},
 		{"protoactor leaves actors", "cmd/intervene/a.go", prelude + `_ "github.com/asynkron/protoactor-go/actor"`, "protoactor"},
+		{"OpenTelemetry leaves its adapter", "actors/a.go", prelude + `_ "go.opentelemetry.io/otel/trace"`, "cmd/intervene/traces"},
 		{"connect edge imports actors", "rpc/a.go", prelude + `_ "` + modulePath + `/actors"`, "actors"},
 		{"connect edge imports another edge", "rpc/a.go", prelude + `_ "` + modulePath + `/rpc/whatsapp"`, "rpc/whatsapp"},
 		{"edge imports the Connect edge", "rpc/whatsapp/a.go", prelude + `_ "` + modulePath + `/rpc"`, "imports rpc"},

@@ -23,6 +23,7 @@ type Config struct {
 	// ErasureLedger is the file of the erasure ledger; empty: in DataDir.
 	ErasureLedger string
 	Backup        *Backup // nil: none is made by the clock
+	Traces        *Traces // nil: nothing is recorded
 	// ReadReceipts shows customers that agents have read their messages.
 	ReadReceipts bool
 	// AllowedOrigins are those of pages served elsewhere that may call.

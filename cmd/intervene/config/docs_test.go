@@ -31,7 +31,7 @@ func TestDocs(t *testing.T) {
 	for _, told := range []string{
 		DefaultListen, DefaultAdminListen, DefaultDataDir, DefaultGraphBaseURL, DefaultGraphVersion, hours, idForm.String(),
 		string(RoleAgent), string(RoleSupervisor), string(RoleBot), string(RoleAdmin),
-		"listen", "admin_listen", "data_dir", "erasure_ledger", "backup", "folder", "every", "keep", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces", "id", "verify_token", "app_secrets", "graph_base_url", "graph_version",
+		"listen", "admin_listen", "data_dir", "erasure_ledger", "backup", "folder", "every", "keep", "traces", "endpoint", "sample", "headers", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces", "id", "verify_token", "app_secrets", "graph_base_url", "graph_version",
 		"channels", "whatsapp.app", "whatsapp.phone_number_id", "whatsapp.access_token", "bot", "flow", "connect.url", "connect.protocol", "connect.token", "webhook.url", "webhook.secret", "rasa.url", "rasa.token", "rasa.on_returned",
 		"chatwoot.url", "chatwoot.account_id", "chatwoot.answer_within", "deadline", "locale", "unavailable_message",
 		"handoff.takeover_from_active", "handoff.auto_resolve_after", "handoff.write_first", "handoff.outside_silence", "retention_days",

@@ -84,12 +84,13 @@ type parser struct {
 }
 
 func (p *parser) config(v value) *Config {
-	f := p.mapping(v, "listen", "admin_listen", "data_dir", "erasure_ledger", "backup", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces")
+	f := p.mapping(v, "listen", "admin_listen", "data_dir", "erasure_ledger", "backup", "traces", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces")
 	c := &Config{
 		Listen:      p.address(f["listen"], DefaultListen),
 		AdminListen: p.address(f["admin_listen"], DefaultAdminListen),
 		DataDir:     p.path(f["data_dir"], DefaultDataDir),
 		Backup:      p.backup(f["backup"]),
+		Traces:      p.traces(f["traces"]),
 
 		ReadReceipts: p.yes(f["read_receipts"], true),
 	}

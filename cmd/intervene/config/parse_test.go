@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +80,13 @@ func describe(c *Config) string {
 	}
 	if b := c.Backup; b != nil {
 		fmt.Fprintf(&out, "backup %s every %s keep %d\n", filepath.ToSlash(b.Folder), b.Every, b.Keep)
+	}
+	if tr := c.Traces; tr != nil {
+		fmt.Fprintf(&out, "traces %s sample=%g", tr.Endpoint, tr.Sample)
+		for _, name := range slices.Sorted(maps.Keys(tr.Headers)) {
+			fmt.Fprintf(&out, " %s=%s", name, tr.Headers[name].Reveal())
+		}
+		out.WriteString("\n")
 	}
 	for _, a := range c.Apps {
 		fmt.Fprintf(&out, "app %s verify=%s secrets=", a.ID, a.VerifyToken.Reveal())

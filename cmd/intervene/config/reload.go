@@ -27,6 +27,7 @@ func (c *Config) WithTokens(next *Config) (reloaded *Config, ignored []string) {
 	differ("data_dir", c.DataDir, next.DataDir)
 	differ("erasure_ledger", c.ErasureLedger, next.ErasureLedger)
 	differ("backup", c.Backup, next.Backup)
+	differ("traces", c.Traces, next.Traces)
 	differ("read_receipts", c.ReadReceipts, next.ReadReceipts)
 	differ("allowed_origins", c.AllowedOrigins, next.AllowedOrigins)
 	differ("whatsapp_apps", c.Apps, next.Apps)

@@ -36,9 +36,9 @@ func TestWithTokens(t *testing.T) {
 		{"the workspace goes", "id: acme\n", "id: globex\n", nil, []string{"workspaces[acme]", "workspaces[globex]"}},
 		{"addresses", "workspaces:", "listen: :1\nadmin_listen: :2\ndata_dir: x\nworkspaces:", []engine.AgentID{"asha", "ben"}, []string{"listen", "admin_listen", "data_dir"}},
 		{
-			"backups", "workspaces:", "erasure_ledger: e\nbackup: {folder: b}\nworkspaces:",
+			"backups", "workspaces:", "erasure_ledger: e\nbackup: {folder: b}\ntraces: {endpoint: http://c}\nworkspaces:",
 			[]engine.AgentID{"asha", "ben"},
-			[]string{"erasure_ledger", "backup"},
+			[]string{"erasure_ledger", "backup", "traces"},
 		},
 		{
 			"bot and hand-off", "    tokens:", "    bot: {flow: bot.yaml}\n    handoff: {auto_resolve_after: 0}\n    tokens:",

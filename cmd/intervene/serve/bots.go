@@ -29,7 +29,7 @@ var protocols = map[string]rpc.BotProtocol{"connect": rpc.BotConnect, "grpc": rp
 func (e *Engine) botsOf(c *config.Config) (bots, error) {
 	b := bots{
 		byWorkspace: make(map[engine.WorkspaceID]actors.Bot), deadlines: make(map[engine.WorkspaceID]time.Duration),
-		http: rpc.NewBotHTTP(false), h2c: rpc.NewBotHTTP(true),
+		http: e.carrying(rpc.NewBotHTTP(false)), h2c: e.carrying(rpc.NewBotHTTP(true)),
 	}
 	for i := range c.Workspaces {
 		w := &c.Workspaces[i]

@@ -18,6 +18,7 @@ import (
 
 	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/cmd/intervene/traces"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/engine/media"
@@ -44,6 +45,7 @@ type Engine struct {
 	config    *config.Config
 	log       *slog.Logger
 	registry  *prometheus.Registry
+	traces    *traces.Traces // nil: nothing is recorded
 	journal   *journal.Journal
 	router    *actors.Router
 	board     *actors.Board
@@ -90,6 +92,9 @@ func Start(c *config.Config, log *slog.Logger) (*Engine, error) {
 
 func (e *Engine) start() error {
 	var err error
+	if err = e.startTraces(); err != nil {
+		return err
+	}
 	if e.tokens, err = rpc.NewTokens(tokensOf(e.config)); err != nil {
 		return fmt.Errorf("tokens: %w", err)
 	}
@@ -108,7 +113,7 @@ func (e *Engine) start() error {
 		return fmt.Errorf("session key: %w", err)
 	}
 	e.router = actors.NewRouter(actors.RouterOptions{
-		Store: e.journal, Holds: e.journal, Policies: policiesOf(e.config), Registerer: e.registry, Log: e.log,
+		Store: e.journal, Holds: e.journal, Policies: policiesOf(e.config), Tracer: e.tracer(), Registerer: e.registry, Log: e.log,
 	})
 	if e.board, err = actors.StartBoard(e.journal, e.registry, e.log); err != nil {
 		return fmt.Errorf("build board: %w", err)
@@ -117,6 +122,7 @@ func (e *Engine) start() error {
 	e.overviews = actors.StartOverviews(e.journal, e.log)
 	channels := channelsOf(e.config)
 	channels.Files = uploads{e.files}
+	channels.Tracer = e.graphTracer()
 	metrics := whatsapp.NewMetrics(e.registry)
 	if e.graph, err = whatsapp.NewGraph(channels, e.log, metrics); err != nil {
 		return fmt.Errorf("graph client: %w", err)
@@ -138,7 +144,7 @@ func (e *Engine) start() error {
 		return err
 	}
 	e.startWorkers()
-	return e.listen(webhook)
+	return e.listen(e.traced(webhook))
 }
 
 // startWorkers begins to do what the journal says is due, also from before a
@@ -261,6 +267,9 @@ func (e *Engine) halt(ctx context.Context) error {
 	}
 	if e.journal != nil {
 		err = errors.Join(err, e.journal.Close())
+	}
+	if e.traces != nil {
+		e.traces.Stop(ctx)
 	}
 	return err
 }
