@@ -35,6 +35,7 @@ type routerMetrics struct {
 	refused      *prometheus.CounterVec
 	activations  prometheus.Counter
 	passivations prometheus.Counter
+	evictions    *prometheus.CounterVec
 	restarts     prometheus.Counter
 	quarantined  prometheus.Gauge
 	parked       prometheus.Counter
@@ -55,6 +56,8 @@ func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetric
 		passivations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "intervene_actor_passivations_total", Help: "Idle conversations let go of.",
 		}),
+		evictions: counter("intervene_actor_evictions_total",
+			"Conversations let go of before they were idle for long: too many were resident, or memory was short.", "reason"),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "intervene_actor_restarts_total", Help: "Conversations loaded anew after a panic.",
 		}),
@@ -69,8 +72,11 @@ func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetric
 			Name: "intervene_items_parked_total", Help: "Items of quarantined conversations, kept for `journal repair`.",
 		}),
 	}
+	for _, reason := range []string{evictedForRoom, evictedForMemory} {
+		m.evictions.WithLabelValues(reason)
+	}
 	if registerer != nil {
-		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.restarts, m.quarantined, m.parked, m.early,
+		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.evictions, m.restarts, m.quarantined, m.parked, m.early,
 			gauge("intervene_actors_resident", "Conversations in memory.", func() float64 { return float64(r.Resident()) }),
 			gauge("intervene_actor_requests_waiting", "Requests taken and not yet answered.",
 				func() float64 { return float64(r.waiting.Load()) }))

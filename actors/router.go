@@ -46,10 +46,12 @@ type RouterOptions struct {
 	Holds Holds
 	// Policies are per workspace; a workspace without one has the zero policy.
 	Policies map[engine.WorkspaceID]engine.Policy
+	// MaxResident bounds the conversations in memory; 0: DefaultMaxResident.
+	MaxResident int
 	// Tracer records commands, and what workers of this router do; nil: nobody does.
-	Tracer     Tracer
-	Registerer prometheus.Registerer
-	Log        *slog.Logger
+	Tracer      Tracer
+	Registerer  prometheus.Registerer
+	Log         *slog.Logger
 }
 
 // Router is the directory of the conversations in memory: it makes their
@@ -68,10 +70,13 @@ type Router struct {
 
 	waiting  atomic.Int64 // requests not yet answered, both lanes
 	draining atomic.Bool
-	bells    [8]atomic.Pointer[bell] // by DueKind, as workers start
-	erasure  atomic.Pointer[Erasure] // once it has started
-	requests sync.Pool               // those that were answered
-	states   sync.Pool               // those that were followed by others
+	shedding atomic.Bool
+	// residentEach is what a table shard may hold before it lets go of others.
+	residentEach int
+	bells        [8]atomic.Pointer[bell] // by DueKind, as workers start
+	erasure      atomic.Pointer[Erasure] // once it has started
+	requests     sync.Pool               // those that were answered
+	states       sync.Pool               // those that were followed by others
 
 	table [tableShards]tableShard
 
@@ -111,6 +116,10 @@ func NewRouter(o RouterOptions) *Router {
 		stop:   make(chan struct{}),
 	}
 	r.props = actor.PropsFromProducer(func() actor.Actor { return &conversation{router: r} }, actor.WithMailbox(newMailbox))
+	if o.MaxResident == 0 {
+		o.MaxResident = DefaultMaxResident
+	}
+	r.residentEach = max(1, o.MaxResident/tableShards)
 	r.metrics = newRouterMetrics(o.Registerer, r)
 	r.requests.New = func() any { return &request{turns: make(chan struct{}, 1)} }
 	r.states.New = func() any { return new(engine.Conversation) }
@@ -218,11 +227,14 @@ func (r *Router) enqueue(id engine.ConversationID, q *request) engine.Code {
 	defer shard.mu.Unlock()
 	e := shard.entries[id]
 	if q.lane == Offered {
-		if r.waiting.Load() >= MaxWaiting || (e != nil && e.waiting() >= MaxWaitingEach) {
+		if r.shedding.Load() || r.waiting.Load() >= MaxWaiting || (e != nil && e.waiting() >= MaxWaitingEach) {
 			return engine.CodeOverloaded
 		}
 	}
 	if e == nil {
+		if len(shard.entries) >= r.residentEach {
+			r.makeRoom(shard)
+		}
 		e = r.activate(id)
 		shard.entries[id] = e
 	}

@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
 
@@ -95,6 +96,9 @@ func (s *Server) admit(ctx context.Context, table *tokenTable, procedure string,
 	allowed := s.access[procedure]
 	if allowed == everybody {
 		return caller{}, nil
+	}
+	if c, ok := callOf(ctx); ok && c.place == nil {
+		return caller{}, answers[engine.CodeOverloaded].error(nil)
 	}
 	hash, until, ok := s.credential(ctx, header)
 	if !ok {

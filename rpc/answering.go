@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -61,7 +62,13 @@ type panicError struct {
 	stack []byte
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+// Error names a panic without its text, which may hold what somebody wrote.
+func (e *panicError) Error() string {
+	if cause, ok := e.value.(runtime.Error); ok {
+		return fmt.Sprintf("panic: %v\n%s", cause, e.stack)
+	}
+	return fmt.Sprintf("panic: %T\n%s", e.value, e.stack)
+}
 
 // recovered is err, unless value is that of a panic.
 func recovered(value any, err error) error {

@@ -24,6 +24,9 @@ type call struct {
 	controller *http.ResponseController
 	// session is the sealed session that came with it; empty: none may count.
 	session string
+	// place is what it holds of the limiter of calls; nil: nothing, there was no room
+	// or it has become a stream.
+	place *callLimiter
 	// answered: a procedure was reached and counted.
 	answered bool
 
@@ -53,6 +56,10 @@ func (s *Server) withCall(next http.Handler) http.Handler {
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 			return
 		}
+		if s.calls.acquire() {
+			c.place = s.calls
+			defer c.leave()
+		}
 		// Answers are one caller's business.
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
@@ -60,6 +67,14 @@ func (s *Server) withCall(next http.Handler) http.Handler {
 			s.metrics.requests.WithLabelValues(r.URL.Path, codeMalformed).Inc()
 		}
 	})
+}
+
+// leave gives the place among the calls back.
+func (c *call) leave() {
+	if c.place != nil {
+		c.place.release()
+		c.place = nil
+	}
 }
 
 // limit bounds reading and writing. Over HTTP/2 the end of the time to write
@@ -82,6 +97,7 @@ func (c *call) limit(timeout time.Duration, protocol int) error {
 // becomeStream lifts the limits off a request that was read and whose answer
 // has no end. Whoever makes a stream ends it.
 func (c *call) becomeStream() error {
+	c.leave() // streams have limits of their own
 	if err := c.controller.SetReadDeadline(time.Time{}); err != nil {
 		return gone(err)
 	}

@@ -2,11 +2,17 @@ package rpc
 
 import (
 	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/intervenehq/intervene/engine"
 )
 
 const (
+	// DefaultMaxCalls bounds the calls under way that are no streams. It is far above
+	// what two cores have in hand at once: more would only wait, each in some 40 KB.
+	DefaultMaxCalls = 8192
 	// DefaultMaxStreams bounds the streams that are open in all.
 	DefaultMaxStreams = 10_000
 	// DefaultMaxStreamsEach bounds those of one principal: tabs and devices.
@@ -54,4 +60,31 @@ func (l *streamLimiter) release(p Principal) {
 	if l.each[owner]--; l.each[owner] == 0 {
 		delete(l.each, owner)
 	}
+}
+
+// callLimiter counts the calls under way, so that those that are too many are
+// refused before anything of them was read.
+type callLimiter struct {
+	max     int64
+	count   atomic.Int64
+	running prometheus.Gauge
+	shed    func() bool
+}
+
+// acquire takes the place of one call; whoever gets true releases it.
+func (l *callLimiter) acquire() bool {
+	if l.shed() {
+		return false
+	}
+	if l.count.Add(1) > l.max {
+		l.count.Add(-1)
+		return false
+	}
+	l.running.Inc()
+	return true
+}
+
+func (l *callLimiter) release() {
+	l.count.Add(-1)
+	l.running.Dec()
 }

@@ -94,6 +94,7 @@ func (t *mediaTransfer) serve(serve func(*mediaTransfer) error) (err error) {
 		return tooManyStreams()
 	}
 	defer t.server.streams.release(who)
+	t.call.leave()
 	t.server.metrics.streamsOpen.WithLabelValues(t.procedure).Inc()
 	defer t.server.metrics.streamsOpen.WithLabelValues(t.procedure).Dec()
 	defer func() { err = recovered(recover(), err) }()

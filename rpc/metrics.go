@@ -22,6 +22,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 
+	calls        prometheus.Gauge
 	streamsOpen  *prometheus.GaugeVec
 	streamsEnded *prometheus.CounterVec
 	resets       *prometheus.CounterVec
@@ -50,6 +51,10 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			NativeHistogramMaxBucketNumber:  100,
 			NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"procedure"}),
+		calls: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_rpc_calls_running",
+			Help: "Calls under way that are no streams.",
+		}),
 		streamsOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "intervene_rpc_streams_open",
 			Help: "Streams that are open, by procedure.",
@@ -102,7 +107,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.streamsOpen, m.streamsEnded, m.resets, m.goAways, m.frames, m.lag, m.views, m.paused, m.mediaBytes, m.templateRefreshes, m.receipts} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.calls, m.streamsOpen, m.streamsEnded, m.resets, m.goAways, m.frames, m.lag, m.views, m.paused, m.mediaBytes, m.templateRefreshes, m.receipts} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

@@ -73,6 +73,10 @@ type Options struct {
 	// of an error is what the caller is told.
 	Interceptors []connect.Interceptor
 
+	// Shed says that nothing more can be taken now, for lack of memory; nil: never.
+	Shed func() bool
+	// MaxCalls bounds the calls under way that are no streams; 0: DefaultMaxCalls.
+	MaxCalls int
 	// MaxStreams and MaxStreamsEach bound the open streams, in all and of one
 	// principal; 0: DefaultMaxStreams, DefaultMaxStreamsEach.
 	MaxStreams, MaxStreamsEach int
@@ -124,6 +128,7 @@ type Server struct {
 	// sessions seals those of pages, signIns slows down who guesses at one.
 	sessions SessionKey
 	signIns  *signIns
+	calls    *callLimiter
 	streams  *streamLimiter
 	views    *views
 	finds    findLimiter
@@ -154,6 +159,12 @@ func New(options Options) (*Server, error) {
 	if options.MaxStreamsEach == 0 {
 		options.MaxStreamsEach = DefaultMaxStreamsEach
 	}
+	if options.MaxCalls == 0 {
+		options.MaxCalls = DefaultMaxCalls
+	}
+	if options.Shed == nil {
+		options.Shed = func() bool { return false }
+	}
 	if options.SessionKey == (SessionKey{}) {
 		options.SessionKey = newSessionKey()
 	}
@@ -180,6 +191,7 @@ func New(options Options) (*Server, error) {
 		metrics:   m,
 		rules:     rules,
 		cursors:   newCursorKey(options.JournalID),
+		calls:     &callLimiter{max: int64(options.MaxCalls), running: m.calls, shed: options.Shed},
 		streams:   newStreamLimiter(options.MaxStreams, options.MaxStreamsEach),
 		views:     newViews(&options, newCursorKey(options.JournalID), m),
 		sessions:  options.SessionKey,

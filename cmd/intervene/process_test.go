@@ -82,7 +82,7 @@ type process struct {
 
 // startProcess runs `intervene serve`. The child ends with the test at the
 // latest, also when the test itself is killed.
-func startProcess(t *testing.T, binary, config string) *process {
+func startProcess(t *testing.T, binary, config string, env ...string) *process {
 	t.Helper()
 	p := &process{
 		cmd: exec.Command(binary, "serve", "--config", config),
@@ -90,6 +90,7 @@ func startProcess(t *testing.T, binary, config string) *process {
 	}
 	p.cmd.SysProcAttr = dieWithParent()
 	p.cmd.Stderr = p.log
+	p.cmd.Env = append(os.Environ(), env...)
 	started := make(chan error)
 	go func() {
 		// The child is bound to the thread that started it, which must live

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
@@ -23,6 +26,7 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
+	limitMemory(c.log)
 	engine, err := serve.Start(loaded, c.log)
 	if err != nil {
 		return err
@@ -46,6 +50,22 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 		case <-hangup:
 			s.reload(engine, c.log)
 		}
+	}
+}
+
+// memoryShare of a container's memory limit is the garbage collector's; the rest is
+// for what it does not count.
+const memoryShare = 0.9
+
+// limitMemory makes the limit of the container that it runs in that of the process,
+// unless GOMEMLIMIT says another.
+func limitMemory(log *slog.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare))
+	switch {
+	case err != nil:
+		log.Warn("the container's memory limit cannot be told: nothing is refused for lack of memory", slog.Any("error", err))
+	case limit != math.MaxInt64:
+		log.Info("memory is limited", slog.Int64("limit_bytes", limit))
 	}
 }
 

@@ -51,6 +51,9 @@ type Config struct {
 	Files Files
 	// Arrived is told of the messages that customers sent to a channel. Nil: nobody.
 	Arrived func(channel engine.ChannelID, messages int) `json:"-"`
+	// Shed says that nothing more can be taken now, for lack of memory: what Meta
+	// delivers it delivers again. Nil: never.
+	Shed func() bool `json:"-"`
 	// Tracer records requests to the Graph API. Nil: nobody does.
 	Tracer Tracer `json:"-"`
 }

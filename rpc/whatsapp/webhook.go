@@ -38,6 +38,7 @@ type Webhook struct {
 	deliveries budget
 	contacts   shares
 	arrived    func(engine.ChannelID, int)
+	shed       func() bool
 }
 
 // webhookApp is one app with the channels whose items count under its secrets.
@@ -61,6 +62,7 @@ func NewWebhook(config Config, inbox Inbox, logger *slog.Logger, metrics *Metric
 		deliveries: budget{limit: MaxInflightDeliveries, gauge: metrics.inflightDeliveries},
 		contacts:   shares{used: make(map[sharer]int)},
 		arrived:    config.Arrived,
+		shed:       config.Shed,
 	}
 	for _, app := range config.Apps {
 		h.apps[app.ID] = &webhookApp{App: app, channels: make(map[PhoneNumberID]Channel)}
@@ -115,6 +117,10 @@ func (a *webhookApp) handshake(w http.ResponseWriter, r *http.Request) ack {
 // deliver reads, verifies, parses and hands over, in that order. Nothing of a
 // body is looked at before its signature fits.
 func (h *Webhook) deliver(w http.ResponseWriter, r *http.Request, app *webhookApp) ack {
+	if h.shed != nil && h.shed() {
+		w.Header().Set("Connection", "close") // its body is not read
+		return refuse(w, ackUnavailable)
+	}
 	body, held, err := h.read(w, r)
 	defer h.bytes.give(held)
 	switch {

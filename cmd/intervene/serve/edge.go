@@ -19,7 +19,8 @@ func (e *Engine) edgeOptions(inbox *actors.Inbox) rpc.Options {
 		Templates: e.graph, Receipts: e.graph, Media: e.files,
 		Channels: workspacesOf(e.config), Tokens: e.tokens, ReadReceipts: e.config.ReadReceipts,
 		AllowedOrigins: e.config.AllowedOrigins, SessionKey: e.sessionKey,
-		JournalID: e.journal.ID(), Ready: e.router.Ready, Interceptors: e.interceptors(), Metrics: e.registry, Log: e.log,
+		JournalID: e.journal.ID(), Ready: e.router.Ready, Shed: e.memory.short, Interceptors: e.interceptors(),
+		Metrics: e.registry, Log: e.log,
 	}
 }
 

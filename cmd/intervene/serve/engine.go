@@ -64,6 +64,7 @@ type Engine struct {
 	files     *media.Store
 	backups   *backups
 	ops       *ops
+	memory    *memory
 
 	sessionKey rpc.SessionKey // seals the sessions of the console
 
@@ -92,6 +93,7 @@ func Start(c *config.Config, log *slog.Logger) (*Engine, error) {
 
 func (e *Engine) start() error {
 	var err error
+	e.memory = newMemory(e.registry, e.log)
 	if err = e.startTraces(); err != nil {
 		return err
 	}
@@ -99,7 +101,7 @@ func (e *Engine) start() error {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	if e.journal, err = journal.Open(e.config.DataDir, journal.Options{
-		Create: true, Shard: shard, Erasures: e.config.ErasureLedger, Registerer: e.registry, Logger: e.log,
+		Create: true, Shard: shard, Erasures: e.config.ErasureLedger, CacheBytes: e.memory.cacheBytes(), Registerer: e.registry, Logger: e.log,
 	}); err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
@@ -127,7 +129,7 @@ func (e *Engine) start() error {
 	if e.graph, err = whatsapp.NewGraph(channels, e.log, metrics); err != nil {
 		return fmt.Errorf("graph client: %w", err)
 	}
-	channels.Arrived = e.graph.Arrived
+	channels.Arrived, channels.Shed = e.graph.Arrived, e.memory.short
 	inbox := actors.NewInbox(e.router, e.journal, e.journal, shard)
 	e.ops = newOps(e.journal)
 	webhook, err := whatsapp.NewWebhook(channels, marked{inbox, e.ops}, e.log, metrics)
@@ -165,6 +167,7 @@ func (e *Engine) startWorkers() {
 		Router: e.router, Agenda: e.journal, Blobs: e.files, Registerer: e.registry, Log: e.log,
 	})
 	e.group.Go(e.expire)
+	e.group.Go(func() { e.memory.watch(e.router, e.stop) })
 	if c := e.config.Backup; c != nil {
 		e.group.Go(func() { e.backups.schedule(e.backups.ctx, *c) })
 	}
