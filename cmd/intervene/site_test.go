@@ -40,10 +40,10 @@ type member struct {
 type site struct {
 	binary, dataDir, config string
 	// pace is the number's messages per second.
-	pace int
-	text func() string // of the configuration
-	graph                   *standin.Graph
-	members                 map[string]member
+	pace    int
+	text    func() string // of the configuration
+	graph   *standin.Graph
+	members map[string]member
 
 	// env is the engine's besides this process's own, and confine what is done to
 	// its process before it serves. excused are parts of errors that it may log.

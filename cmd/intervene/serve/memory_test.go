@@ -22,9 +22,16 @@ func TestMemory(t *testing.T) {
 			used uint64
 			want bool
 		}{
-			{500, false}, {720, false}, {840, false},
-			{850, true}, {900, true}, {760, true}, {750, true},
-			{749, false}, {840, false}, {1200, true},
+			{500, false},
+			{720, false},
+			{840, false},
+			{850, true},
+			{900, true},
+			{760, true},
+			{750, true},
+			{749, false},
+			{840, false},
+			{1200, true},
 		} {
 			m.look(router, step.used, time.Now())
 			if got := m.short(); got != step.want {
