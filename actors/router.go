@@ -49,9 +49,9 @@ type RouterOptions struct {
 	// MaxResident bounds the conversations in memory; 0: DefaultMaxResident.
 	MaxResident int
 	// Tracer records commands, and what workers of this router do; nil: nobody does.
-	Tracer      Tracer
-	Registerer  prometheus.Registerer
-	Log         *slog.Logger
+	Tracer     Tracer
+	Registerer prometheus.Registerer
+	Log        *slog.Logger
 }
 
 // Router is the directory of the conversations in memory: it makes their
