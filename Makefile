@@ -76,6 +76,21 @@ soak: ## Run the long tests: crash cycles by the thousand; takes hours
 	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -run 'Soak|Crash|Damage|Fault' -v ./...
 	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -v ./cmd/intervene/sim
 
+# As go test takes it: a time, or executions as 10000000x.
+FUZZTIME ?= 10s
+FUZZ ?= ^Fuzz
+FUZZERS = $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzzer for FUZZTIME; FUZZ chooses some by their names
+	@for folder in $(FUZZERS); do \
+		for target in $$($(GO) test -list '$(FUZZ)' ./$$folder | grep '^Fuzz'); do \
+			echo "$$folder $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 1 ./$$folder; \
+		done; \
+	done
+	@echo "fuzzers: ok"
+
 .PHONY: fmt
 fmt: $(BUF) ## Format Go and protobuf sources
 	$(TOOL) gofumpt -w .
