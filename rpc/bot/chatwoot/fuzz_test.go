@@ -41,8 +41,12 @@ func FuzzCall(f *testing.F) {
 	for _, seed := range [][2]string{
 		{json, `{"content":"` + fuzztest.Canary + `","private":true}`},
 		{json, `{"content":"pick","content_type":"input_select","content_attributes":{"items":[{"title":"A","value":"a"}]}}`},
-		{json, `{"status":"open"}`}, {json, `[]`}, {json, `{"content_attributes":"{}"}`}, {json, `{"content":{"a":[1]}}`},
-		{form, "content=hi&content_type=input_select&content_attributes=%7B%22items%22%3A%5B%5D%7D"}, {form, "%zz=1;&&&"},
+		{json, `{"status":"open"}`},
+		{json, `[]`},
+		{json, `{"content_attributes":"{}"}`},
+		{json, `{"content":{"a":[1]}}`},
+		{form, "content=hi&content_type=input_select&content_attributes=%7B%22items%22%3A%5B%5D%7D"},
+		{form, "%zz=1;&&&"},
 		{parts, "--b\r\nContent-Disposition: form-data; name=\"content\"\r\n\r\nhi\r\n--b--\r\n"},
 		{parts, "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"x\"\r\n\r\nhi\r\n--b--\r\n"},
 	} {
