@@ -60,6 +60,10 @@ func (s *Server) withCall(next http.Handler) http.Handler {
 			c.place = s.calls
 			defer c.leave()
 		}
+		if _, ours := s.access[r.URL.Path]; ours {
+			// Connect refuses what is too large, and reads it to its end all the same.
+			r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		}
 		// Answers are one caller's business.
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))

@@ -29,7 +29,7 @@ func NewHTTPServer(handler http.Handler) *http.Server {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           handler,
+		Handler:           bodiesInTime(handler),
 		Protocols:         &protocols,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -40,4 +40,18 @@ func NewHTTPServer(handler http.Handler) *http.Server {
 			PingTimeout:          pingTimeout,
 		},
 	}
+}
+
+// bodiesInTime bounds how long a body may take over HTTP/1.1, where net/http itself
+// reads on behind a handler that left some of it: whoever refuses a request unread,
+// under a path that nobody serves for one, would else wait for a slow one for ever.
+// Handlers that take longer, or less, set deadlines of their own.
+func bodiesInTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && r.Body != http.NoBody {
+			// A connection without deadlines is none of a server's.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -31,6 +31,8 @@ const (
 	// maxRequestBytes bounds a request, decompressed: the largest is a
 	// WatchBoard in JSON that knows 600 cards.
 	maxRequestBytes = 128 << 10
+	// maxBodyBytes bounds all that is read of a procedure's body, as it is sent.
+	maxBodyBytes = 2 * maxRequestBytes
 	// maxResponseBytes is far above what pages and frames are cut to.
 	maxResponseBytes = 16 << 20
 	// compressMinBytes: smaller messages grow under gzip and cost more CPU.

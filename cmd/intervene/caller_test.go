@@ -37,13 +37,17 @@ type caller struct {
 
 func newCaller(t *testing.T, s *site, id string) *caller {
 	t.Helper()
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	return callerOver(t, s, id, &http.Transport{Protocols: &protocols})
+}
+
+func callerOver(t *testing.T, s *site, id string, transport *http.Transport) *caller {
+	t.Helper()
 	m, ok := s.members[id]
 	if !ok {
 		t.Fatalf("caller %s: got nobody of that name, want a member", id)
 	}
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: &protocols}
 	t.Cleanup(transport.CloseIdleConnections)
 	line := roundTripper(func(r *http.Request) (*http.Response, error) {
 		r.Header.Set("Authorization", "Bearer "+m.token)

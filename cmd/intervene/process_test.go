@@ -169,6 +169,7 @@ type childLog struct {
 	address chan string
 
 	mu      sync.Mutex
+	admin   string // where the admin listener is, once the engine is ready
 	rest    []byte // of a line that has not ended
 	lines   []string
 	errors  []string // the first lines of level ERROR
@@ -192,10 +193,14 @@ func (l *childLog) Write(b []byte) (int, error) {
 }
 
 func (l *childLog) line(text string) {
-	var entry struct{ Level, Msg, Listen string }
+	var entry struct {
+		Level, Msg, Listen string
+		Admin              string `json:"admin_listen"`
+	}
 	if json.Unmarshal([]byte(text), &entry) == nil {
 		switch {
 		case entry.Msg == "ready":
+			l.admin = entry.Admin
 			l.address <- entry.Listen
 		case entry.Level == "ERROR" && len(l.errors) < tailLines:
 			l.errors = append(l.errors, text)
@@ -209,6 +214,17 @@ func (l *childLog) line(text string) {
 		l.lines = slices.Delete(l.lines, 0, 1)
 	}
 	l.lines = append(l.lines, text)
+}
+
+// adminAddress is where the engine's admin listener is, which it logs.
+func (l *childLog) adminAddress(t *testing.T) string {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.admin == "" {
+		t.Fatalf("got no word of the admin listener, want it in the log")
+	}
+	return l.admin
 }
 
 func (l *childLog) tail() string {

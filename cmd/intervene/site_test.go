@@ -39,6 +39,7 @@ type member struct {
 // for the Graph API in this one, which stays.
 type site struct {
 	binary, dataDir, config string
+	appSecret               string
 	// pace is the number's messages per second.
 	pace    int
 	text    func() string // of the configuration
@@ -70,6 +71,7 @@ func openSite(t *testing.T, network standin.Config, members ...member) *site {
 		s.members[m.id] = m
 	}
 	appSecret, accessToken := secret(t), secret(t)
+	s.appSecret = appSecret
 	network.Apps = []standin.App{{ID: siteApp, Secret: appSecret}}
 	network.Numbers = []standin.Number{{
 		ID: siteNumber, DisplayPhoneNumber: "15550199", Business: "102290129340398", AccessToken: accessToken, App: siteApp,

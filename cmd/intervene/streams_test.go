@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -192,7 +191,7 @@ func (v *streams) upheave(t *testing.T, n int) {
 // backup has the running engine make one.
 func (v *streams) backup(t *testing.T) {
 	t.Helper()
-	v.command(t, "backup", "--admin", v.admin(t), "--force", "-o", v.file)
+	v.command(t, "backup", "--admin", v.site.process.log.adminAddress(t), "--force", "-o", v.file)
 	v.backups++
 }
 
@@ -212,7 +211,7 @@ func (v *streams) restore(t *testing.T) {
 	}
 	v.restores++
 	v.site.start(t)
-	v.command(t, "release", "--drop", "--admin", v.admin(t))
+	v.command(t, "release", "--drop", "--admin", v.site.process.log.adminAddress(t))
 }
 
 func (v *streams) command(t *testing.T, args ...string) {
@@ -224,31 +223,17 @@ func (v *streams) command(t *testing.T, args ...string) {
 	}
 }
 
-// admin is where the engine's admin listener is, which it logs.
-func (v *streams) admin(t *testing.T) string {
-	t.Helper()
-	l := v.site.process.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		var entry struct {
-			Msg   string
-			Admin string `json:"admin_listen"`
-		}
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "ready" {
-			return entry.Admin
-		}
-	}
-	t.Fatalf("got no word of the admin listener, want it in the log")
-	return ""
-}
-
 // atRest compares until everything that is followed shows what there is, or it
 // is plain that it never will.
 func (v *streams) atRest(t *testing.T) {
 	t.Helper()
 	v.applying.pause()
 	defer v.applying.resume()
+	v.comesToRest(t)
+}
+
+func (v *streams) comesToRest(t *testing.T) {
+	t.Helper()
 	v.rests++
 	v.followConversations(t)
 	looking := v.followed()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -23,6 +22,12 @@ const WebhookPath = "/webhooks/whatsapp/{app}"
 // of the CPU takes 30 s unless asked otherwise.
 const adminTimeout = 2 * time.Minute
 
+// adminHeaderTimeout and adminHeaderBytes bound a request's header there.
+const (
+	adminHeaderTimeout = 10 * time.Second
+	adminHeaderBytes   = 32 << 10
+)
+
 func (e *Engine) listen(webhook http.Handler) error {
 	mux := http.NewServeMux()
 	mux.Handle(WebhookPath, webhook)
@@ -33,7 +38,9 @@ func (e *Engine) listen(webhook http.Handler) error {
 	}
 	e.public = rpc.NewHTTPServer(mux)
 	e.public.RegisterOnShutdown(e.edge.Drain)
-	e.admin = &http.Server{Handler: e.adminMux(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout}
+	e.admin = &http.Server{
+		Handler: e.adminMux(), ReadHeaderTimeout: adminHeaderTimeout, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: adminHeaderBytes,
+	}
 
 	listeners := make([]net.Listener, 0, 2)
 	for _, address := range []string{e.config.Listen, e.config.AdminListen} {
@@ -47,13 +54,15 @@ func (e *Engine) listen(webhook http.Handler) error {
 		listeners = append(listeners, l)
 	}
 	e.publicAddr, e.adminAddr = listeners[0].Addr(), listeners[1].Addr()
-	e.serve(e.public, listeners[0])
-	e.serve(e.admin, listeners[1])
+	metrics := newConnectionMetrics(e.registry)
+	public, admin := connectionLimits(filesOf())
+	e.public.ErrorLog, e.admin.ErrorLog = metrics.faultLog(e.log, "public"), metrics.faultLog(e.log, "admin")
+	e.serve(e.public, metrics.bound(listeners[0], "public", public))
+	e.serve(e.admin, metrics.bound(listeners[1], "admin", admin))
 	return nil
 }
 
 func (e *Engine) serve(server *http.Server, l net.Listener) {
-	server.ErrorLog = slog.NewLogLogger(e.log.Handler(), slog.LevelWarn)
 	e.group.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			e.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
