@@ -86,7 +86,7 @@ fuzz: ## Run every fuzzer for FUZZTIME; FUZZ chooses some by their names
 	@for folder in $(FUZZERS); do \
 		for target in $$($(GO) test -list '$(FUZZ)' ./$$folder | grep '^Fuzz'); do \
 			echo "$$folder $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 1 ./$$folder; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 1 ./$$folder; \
 		done; \
 	done
 	@echo "fuzzers: ok"
