@@ -140,7 +140,7 @@ func (c *caller) over() (over <-chan time.Time, stop func() bool) {
 
 // cookie is what a browser keeps of a session. Without a value it forgets it.
 func cookie(value string, secure bool) *http.Cookie {
-	c := &http.Cookie{
+	c := &http.Cookie{ // #nosec G124 -- without TLS a browser keeps no Secure cookie; secure says which it is
 		Name: sessionCookie, Value: value, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
 		MaxAge: int(sessionAge.Seconds()),
 	}

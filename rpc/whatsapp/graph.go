@@ -116,15 +116,15 @@ func newGraphChannel(app App, channel Channel) (graphChannel, error) {
 	if err != nil {
 		return graphChannel{}, err
 	}
-	base = base.JoinPath(app.GraphVersion)
-	number := base.JoinPath(string(channel.PhoneNumberID))
+	base = base.JoinPath(app.GraphVersion)                 // #nosec G125 -- pathSafe, checked with the configuration
+	number := base.JoinPath(string(channel.PhoneNumberID)) // #nosec G125 -- pathSafe, checked with the configuration
 	known := graphChannel{
 		id: channel.ID, baseURL: base, mediaHosts: app.MediaHosts,
 		messagesURL: number.JoinPath("messages").String(), mediaURL: number.JoinPath("media").String(),
 		authorization: "Bearer " + string(channel.AccessToken),
 	}
 	if channel.WABAID != "" {
-		known.templatesURL = base.JoinPath(string(channel.WABAID), "message_templates").String()
+		known.templatesURL = base.JoinPath(string(channel.WABAID), "message_templates").String() // #nosec G125 -- pathSafe, checked with the configuration
 	}
 	return known, nil
 }

@@ -127,7 +127,7 @@ func (g *Graph) resolve(ctx context.Context, channel graphChannel, media string)
 	if !pathSafe.MatchString(media) {
 		return nil, graphAnswer{}, &engine.Error{Code: engine.CodeInvalid, Field: "media", Problem: "has a malformed id"}
 	}
-	response, err := g.get(ctx, operationDownload, g.client, channel, channel.baseURL.JoinPath(media))
+	response, err := g.get(ctx, operationDownload, g.client, channel, channel.baseURL.JoinPath(media)) // #nosec G125 -- pathSafe above
 	if err != nil {
 		return nil, graphAnswer{failure: err}, &engine.Error{Code: engine.CodeUnavailable, Err: err}
 	}

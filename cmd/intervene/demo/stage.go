@@ -28,7 +28,7 @@ const (
 	// Secrets of a stand-in on loopback: whoever can reach it may know them.
 	appSecret   = "demo-app-secret"
 	accessToken = "demo-access-token"
-	verifyToken = "demo-verify-token"
+	verifyToken = "demo-verify-token" // #nosec G101 -- the demo's own, of a stand-in on this machine
 )
 
 // headerTimeout bounds how long the stand-in's server waits for a request.

@@ -139,7 +139,7 @@ func read(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err == nil && (kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data") {
 		r.Body = limited
-		if err := r.ParseMultipartForm(maxRequestBytes); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		if err := r.ParseMultipartForm(maxRequestBytes); /* #nosec G120 -- the body is limited above */ err != nil && !errors.Is(err, http.ErrNotMultipart) {
 			return nil, invalid("body", "cannot be read as a form")
 		}
 		if r.MultipartForm != nil && len(r.MultipartForm.File) > 0 {
