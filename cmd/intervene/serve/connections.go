@@ -32,7 +32,7 @@ const (
 func connectionLimits(files uint64) (public, admin int) {
 	share := files / filesShare
 	admin = int(min(MaxAdminConnections, max(share/16, 1)))
-	return int(min(MaxConnections, max(share-uint64(admin), 1))), admin
+	return int(min(MaxConnections, max(share-min(share, uint64(admin)), 1))), admin
 }
 
 // filesOf is how many files the process may have open.
