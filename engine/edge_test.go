@@ -265,7 +265,8 @@ func TestContactMerges(t *testing.T) {
 	for _, tt := range changes {
 		w.mustDo(customer, engine.ChangeContact{Channel: channel, Contact: engine.Contact{UserID: w.c.Contact.UserID}, Changed: tt.changed, External: "c", SentAt: w.now})
 		if w.c.Contact != tt.want {
-			t.Errorf("changed to %+v: got %+v, want %+v", tt.changed, w.c.Contact, tt.want)
+			type shown engine.Contact // which prints itself
+			t.Errorf("changed to %+v: got %+v, want %+v", shown(tt.changed), shown(w.c.Contact), shown(tt.want))
 		}
 	}
 }

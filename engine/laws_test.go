@@ -235,6 +235,10 @@ func reencode(t reporter, events []engine.Event) []engine.Event {
 	t.Helper()
 	copies := make([]engine.Event, len(events))
 	for i, e := range events {
+		if k := e.Body.Kind(); k == engine.KindOpened || k == engine.KindContactChanged {
+			copies[i] = e // a contact is not encoded; it is texts alone, of which this is a copy
+			continue
+		}
 		text, err := json.Marshal(e.Body)
 		if err != nil {
 			t.Fatalf("marshal %s: %v", e.Body.Kind(), err)
