@@ -149,39 +149,3 @@ func (b *Board) Counters(workspace engine.WorkspaceID) []engine.ColumnCounter {
 	}
 	return counters
 }
-
-// boardCollector reports how many conversations stand where, and who looks.
-type boardCollector struct{ board *Board }
-
-var (
-	boardConversations = prometheus.NewDesc("intervene_board_conversations",
-		"Conversations on each column, of all workspaces.", []string{"column"}, nil)
-	boardWatches = prometheus.NewDesc("intervene_board_watches",
-		"Watches of boards that are open.", nil, nil)
-	boardLooks = prometheus.NewDesc("intervene_board_looks_total",
-		"Times that the window of a watch was taken from its board.", nil, nil)
-)
-
-func (c boardCollector) Describe(out chan<- *prometheus.Desc) {
-	out <- boardConversations
-	out <- boardWatches
-	out <- boardLooks
-}
-
-func (c boardCollector) Collect(out chan<- prometheus.Metric) {
-	c.board.mu.RLock()
-	defer c.board.mu.RUnlock()
-	for _, column := range engine.BoardColumns {
-		n := int64(0)
-		for _, w := range c.board.workspaces {
-			n += w.count(column).Conversations
-		}
-		out <- prometheus.MustNewConstMetric(boardConversations, prometheus.GaugeValue, float64(n), column.String())
-	}
-	watches := 0
-	for _, ws := range c.board.watched {
-		watches += len(ws.all)
-	}
-	out <- prometheus.MustNewConstMetric(boardWatches, prometheus.GaugeValue, float64(watches))
-	out <- prometheus.MustNewConstMetric(boardLooks, prometheus.CounterValue, float64(c.board.looks.Load()))
-}

@@ -211,6 +211,7 @@ func (c *conversation) run(r *request) response {
 		}
 		return response{err: err}
 	}
+	c.router.metrics.settled(c.state, events, c.began)
 	c.router.forget(c.state)
 	c.state, c.index, c.known = next, change.After, c.known.fold(events)
 	c.router.ring(&change)
@@ -223,6 +224,19 @@ func (c *conversation) run(r *request) response {
 		due:     change.After.Due[engine.DueSend],
 		err:     refusal,
 	}
+}
+
+// began is when somebody intervened in the conversation as it stands: known, unless
+// it changed hands since and the event is gone or cannot be read.
+func (c *conversation) began() (engine.Instant, bool) {
+	if c.state.Cause == engine.CauseIntervened {
+		return c.state.Since, true
+	}
+	events, err := c.router.store.Events(c.id, c.state.HeldFrom-1, 1)
+	if err != nil || len(events) == 0 || events[0].Version != c.state.HeldFrom {
+		return 0, false
+	}
+	return events[0].At, true
 }
 
 // inform adds to a command what only the journal knows, read here so that it

@@ -56,6 +56,7 @@ func StartCourier(o CourierOptions) *Courier {
 		worker: newWorker(engine.DueSend, o.Agenda, newWorkerMetrics(o.Registerer), log),
 		router: o.Router, outbox: o.Outbox, sender: o.Sender, pace: o.Pace, early: o.Early,
 	}
+	registerOutbox(o.Registerer, c)
 	c.router.bells[engine.DueSend].Store(&bell{c.worker})
 	c.start(CourierHands, c.deliver)
 	if c.early != nil {

@@ -48,6 +48,8 @@ type worker struct {
 	ends bool
 
 	queue chan engine.ConversationID
+	// oldest is since when the longest waiting work was due at the last look; 0: none was.
+	oldest atomic.Int64
 	// next is when the sweep looks again at the latest; sooner is told through
 	// earlier.
 	next    atomic.Int64
@@ -205,7 +207,7 @@ func (w *worker) look() time.Duration {
 	}
 	w.next.Store(int64(now.Add(wait)))
 	if after == (engine.DueItem{}) {
-		w.metrics.observe(w.kind, items[:due])
+		w.oldest.Store(int64(w.metrics.observe(w.kind, items[:due])))
 	}
 	return wait
 }

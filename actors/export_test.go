@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/intervenehq/intervene/engine"
+import (
+	"time"
+
+	"github.com/intervenehq/intervene/engine"
+)
 
 // Resident counts the workspaces, agents and conversations that p holds.
 func (p *Presences) Resident() (workspaces, agents, conversations int) {
@@ -33,4 +37,15 @@ func (b *Board) Indexed(workspace engine.WorkspaceID, column engine.Column) (hol
 	defer b.mu.RUnlock()
 	c := b.workspaces[workspace].columns[column]
 	return len(c.held), c.free
+}
+
+// Count does again what the metrics of a command cost that was answered: events are
+// what it made of before.
+func (r *Router) Count(cmd engine.Command, before *engine.Conversation, events []engine.Event) {
+	r.metrics.mailboxWait.Observe(0)
+	q := r.request(Offered)
+	q.command, q.at = cmd, time.Now()
+	r.metrics.observe(q)
+	r.recycle(q)
+	r.metrics.settled(before, events, nil)
 }

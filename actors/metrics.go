@@ -9,20 +9,51 @@ import (
 	"github.com/intervenehq/intervene/engine"
 )
 
-// durationBuckets suit what waits for a disk: 250 µs to 10 s.
-var durationBuckets = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+// Classic buckets, in seconds.
+var (
+	// durationBuckets suit what waits for a disk: 250 µs to 10 s.
+	durationBuckets = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	// turnBuckets suit a wait that is seldom any: 50 µs to 10 s.
+	turnBuckets = []float64{.00005, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
+	// requestBuckets suit customers who wait for a person, holdBuckets the
+	// people who talk to them.
+	requestBuckets = []float64{1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400}
+	holdBuckets    = []float64{10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400}
+)
 
-func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: name, Help: help, Buckets: durationBuckets, NativeHistogramBucketFactor: 1.1,
-	}, labels)
+// histogramOpts asks for native buckets, which are bounded, beside the classic ones.
+func histogramOpts(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	}
 }
 
-func counter(name, help string, labels ...string) *prometheus.CounterVec {
+func histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(histogramOpts(name, help, buckets))
+}
+
+func histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(histogramOpts(name, help, buckets), labels)
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 }
 
-func gauge(name, help string, value func() float64) prometheus.GaugeFunc {
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
+func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+}
+
+func gaugeOf(name, help string, value func() float64) prometheus.GaugeFunc {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 }
 
@@ -31,7 +62,13 @@ type routerMetrics struct {
 	durable *prometheus.HistogramVec
 	// accepted are of durable, as they are needed first.
 	accepted     [len(commandNames)]atomic.Pointer[prometheus.Observer]
+	codes        *prometheus.CounterVec
 	transitions  *prometheus.CounterVec
+	requestWait  prometheus.Histogram
+	intervention prometheus.Histogram
+	sends        map[engine.DeliveryState]prometheus.Counter
+
+	mailboxWait  prometheus.Histogram
 	refused      *prometheus.CounterVec
 	activations  prometheus.Counter
 	passivations prometheus.Counter
@@ -44,41 +81,44 @@ type routerMetrics struct {
 
 func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetrics {
 	m := &routerMetrics{
-		durable: histogram("intervene_command_durable_duration_seconds",
-			"Time from a command's arrival at the router until it is durable, or refused.", "command", "outcome"),
-		transitions: counter("intervene_transitions_total",
-			"Moves of conversations between columns and holders.", "to", "cause"),
-		refused: counter("intervene_actor_refusals_total",
+		durable: histograms("intervene_command_durable_duration_seconds",
+			"Time from a command's arrival at the router until it is durable, or refused.", durationBuckets, "command", "outcome"),
+		codes: counters("intervene_command_refusals_total",
+			"Commands that were refused, or failed, by code.", "code"),
+		transitions: counters("intervene_transitions_total",
+			"Moves of conversations between columns, and between holders within one.", "from", "to", "cause"),
+		requestWait: histogram("intervene_request_wait_seconds",
+			"How long customers waited for a person: from the request until somebody intervened.", requestBuckets),
+		intervention: histogram("intervene_intervention_duration_seconds",
+			"How long people held a conversation: from intervening until it was resolved, whoever held it in between.", holdBuckets),
+		mailboxWait: histogram("intervene_actor_mailbox_wait_seconds",
+			"Time from a request's arrival at the router until it had its conversation's turn; 0 when nobody was before it.", turnBuckets),
+		refused: counters("intervene_actor_refusals_total",
 			"Requests not taken because too much waited or the engine was draining.", "reason"),
-		activations: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_actor_activations_total", Help: "Conversations brought into memory.",
-		}),
-		passivations: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_actor_passivations_total", Help: "Idle conversations let go of.",
-		}),
-		evictions: counter("intervene_actor_evictions_total",
+		activations:  counter("intervene_actor_activations_total", "Conversations brought into memory."),
+		passivations: counter("intervene_actor_passivations_total", "Idle conversations let go of."),
+		evictions: counters("intervene_actor_evictions_total",
 			"Conversations let go of before they were idle for long: too many were resident, or memory was short.", "reason"),
-		restarts: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_actor_restarts_total", Help: "Conversations loaded anew after a panic.",
-		}),
-		quarantined: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "intervene_actors_quarantined",
-			Help: "Conversations that cannot be loaded or panicked twice, and wait for an operator.",
-		}),
-		early: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_statuses_early_total", Help: "Statuses that came before anybody knew their send, and were kept.",
-		}),
-		parked: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_items_parked_total", Help: "Items of quarantined conversations, kept for `journal repair`.",
-		}),
+		restarts: counter("intervene_actor_restarts_total", "Conversations loaded anew after a panic."),
+		quarantined: gauge("intervene_actors_quarantined",
+			"Conversations that cannot be loaded or panicked twice, and wait for an operator."),
+		early:  counter("intervene_statuses_early_total", "Statuses that came before anybody knew their send, and were kept."),
+		parked: counter("intervene_items_parked_total", "Items of quarantined conversations, kept for `journal repair`."),
+	}
+	results := counters("intervene_outbox_results_total",
+		"Sends by what came of offering them to the platform; discarded ones were the bot's when a person intervened. One that is repeated counts again.", "result")
+	m.sends = make(map[engine.DeliveryState]prometheus.Counter)
+	for _, state := range [...]engine.DeliveryState{engine.Accepted, engine.Rejected, engine.Unknown, engine.Discarded} {
+		m.sends[state] = results.WithLabelValues(state.String())
 	}
 	for _, reason := range []string{evictedForRoom, evictedForMemory} {
 		m.evictions.WithLabelValues(reason)
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.durable, m.transitions, m.refused, m.activations, m.passivations, m.evictions, m.restarts, m.quarantined, m.parked, m.early,
-			gauge("intervene_actors_resident", "Conversations in memory.", func() float64 { return float64(r.Resident()) }),
-			gauge("intervene_actor_requests_waiting", "Requests taken and not yet answered.",
+		registerer.MustRegister(m.durable, m.codes, m.transitions, m.requestWait, m.intervention, results,
+			m.mailboxWait, m.refused, m.activations, m.passivations, m.evictions, m.restarts, m.quarantined, m.parked, m.early,
+			gaugeOf("intervene_actors_resident", "Conversations in memory.", func() float64 { return float64(r.Resident()) }),
+			gaugeOf("intervene_actor_requests_waiting", "Requests taken and not yet answered.",
 				func() float64 { return float64(r.waiting.Load()) }))
 	}
 	return m
@@ -89,12 +129,11 @@ func (m *routerMetrics) observe(q *request) {
 	if q.ask != askNothing {
 		return
 	}
-	m.durationOf(kindOf(q.command.Body), q.answer.err).Observe(time.Since(q.at).Seconds())
-	for i := range q.answer.events {
-		if b, ok := q.answer.events[i].Body.(engine.Moved); ok {
-			m.transitions.WithLabelValues(b.To.String(), b.Cause.String()).Inc()
-		}
+	kind, err := kindOf(q.command.Body), q.answer.err
+	if err != nil {
+		m.codes.WithLabelValues(codeName(err)).Inc()
 	}
+	m.durationOf(kind, err).Observe(time.Since(q.at).Seconds())
 }
 
 // durationOf finds the histogram of a command that ended with err. Those of
@@ -102,77 +141,65 @@ func (m *routerMetrics) observe(q *request) {
 // to observe.
 func (m *routerMetrics) durationOf(kind commandKind, err error) prometheus.Observer {
 	if err != nil {
-		return m.durable.WithLabelValues(commandNames[kind], outcomeName(err))
+		return m.durable.WithLabelValues(commandNames[kind], outcomeOf(err))
 	}
 	if o := m.accepted[kind].Load(); o != nil {
 		return *o
 	}
-	o := m.durable.WithLabelValues(commandNames[kind], outcomeName(nil))
+	o := m.durable.WithLabelValues(commandNames[kind], outcomeOf(nil))
 	m.accepted[kind].Store(&o)
 	return o
 }
 
-func outcomeName(err error) string {
-	if err == nil {
-		return "ok"
+// outcomeOf is coarse: a histogram for each code would be more than all other
+// metrics together. The codes have a counter.
+func outcomeOf(err error) string {
+	switch engine.CodeOf(err) {
+	case engine.CodeFenced, engine.CodeUnknownOutcome, engine.CodeFull, engine.CodeUnavailable, engine.CodeCorrupt, engine.CodeQuarantined:
+		return "failed"
+	case 0:
+		if err == nil {
+			return "ok"
+		}
+		return "failed"
 	}
+	return "refused"
+}
+
+func codeName(err error) string {
 	if code := engine.CodeOf(err); code != 0 {
 		return code.String()
 	}
 	return "error"
 }
 
-// commandKind numbers the commands for their metrics. It is on no disk and no wire.
-type commandKind uint8
-
-func kindOf(body engine.CommandBody) commandKind {
-	switch body.(type) {
-	case engine.Receive:
-		return 1
-	case engine.RecordStatus:
-		return 2
-	case engine.AnswerTurn:
-		return 3
-	case engine.FailTurn:
-		return 4
-	case engine.SendMessage:
-		return 5
-	case engine.RequestAgent:
-		return 6
-	case engine.WithdrawRequest:
-		return 7
-	case engine.Intervene:
-		return 8
-	case engine.TakeOver:
-		return 9
-	case engine.Transfer:
-		return 10
-	case engine.Resolve:
-		return 11
-	case engine.MarkRead:
-		return 12
-	case engine.AddNote:
-		return 13
-	case engine.SetTags:
-		return 14
-	case engine.FireTimer:
-		return 15
-	case engine.AttemptSend:
-		return 16
-	case engine.RecordAttempt:
-		return 17
-	case engine.AcceptTurn:
-		return 18
-	default:
-		return 0
+// settled counts what events, which are durable, made of a conversation that stood
+// as before says. Began asks when somebody intervened in it.
+func (m *routerMetrics) settled(before *engine.Conversation, events []engine.Event, began func() (engine.Instant, bool)) {
+	from, requested := before.Column, before.RequestedAt
+	for i := range events {
+		switch b := events[i].Body.(type) {
+		case engine.Opened:
+			from = engine.History
+		case engine.DeliveryChanged:
+			if sends, ok := m.sends[b.State]; ok {
+				sends.Inc()
+			}
+		case engine.Moved:
+			m.transitions.WithLabelValues(from.String(), b.To.String(), b.Cause.String()).Inc()
+			switch at := events[i].At; {
+			case from == engine.Requesting && b.To == engine.Intervened:
+				m.requestWait.Observe(at.Sub(requested).Seconds())
+			case from == engine.Intervened && b.To != engine.Intervened:
+				if since, ok := began(); ok {
+					m.intervention.Observe(at.Sub(since).Seconds())
+				}
+			case b.To == engine.Requesting:
+				requested = at
+			}
+			from = b.To
+		}
 	}
-}
-
-// commandNames are by commandKind.
-var commandNames = [...]string{
-	"unknown", "receive", "record_status", "answer_turn", "fail_turn", "send_message", "request_agent", "withdraw_request",
-	"intervene", "take_over", "transfer", "resolve", "mark_read", "add_note", "set_tags", "fire_timer", "attempt_send",
-	"record_attempt", "accept_turn",
 }
 
 // workerMetrics are those of courier, turns and timers, told apart by kind.
@@ -186,20 +213,16 @@ type workerMetrics struct {
 
 func newWorkerMetrics(registerer prometheus.Registerer) *workerMetrics {
 	m := &workerMetrics{
-		overflows: counter("intervene_worker_overflows_total",
+		overflows: counters("intervene_worker_overflows_total",
 			"Offers that found no room in a worker's queue and wait for its next look into the journal.", "kind"),
-		retries: counter("intervene_worker_record_retries_total",
+		retries: counters("intervene_worker_record_retries_total",
 			"Outcomes that the journal could not take at once.", "kind"),
-		due: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "intervene_worker_due", Help: "Conversations whose work was due at the last look, at most one page.",
-		}, []string{"kind"}),
-		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "intervene_worker_oldest_due_seconds", Help: "How long the longest waiting work was due at the last look.",
-		}, []string{"kind"}),
-		clockSkew: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "intervene_clock_skew_seconds",
-			Help: "How far the wall clock has jumped since the start, while that holds timers back; else 0.",
-		}),
+		due: gauges("intervene_worker_due",
+			"Conversations whose work was due at the last look, at most one page.", "kind"),
+		oldest: gauges("intervene_worker_oldest_due_seconds",
+			"How long the longest waiting work was due at the last look.", "kind"),
+		clockSkew: gauge("intervene_clock_skew_seconds",
+			"How far the wall clock has jumped since the start, while that holds timers back; else 0."),
 	}
 	if registerer == nil {
 		return m
@@ -225,18 +248,15 @@ type botMetrics struct {
 
 func newBotMetrics(registerer prometheus.Registerer) *botMetrics {
 	m := &botMetrics{
-		turns: counter("intervene_bot_turns_total", "Turns of bots by how they ended.", "workspace", "outcome"),
-		duration: histogram("intervene_bot_turn_duration_seconds",
-			"Time from asking a bot until what came of it is durable.", "workspace"),
-		retries: counter("intervene_bot_retries_total", "Turns asked again because the bot surely had not begun with them.", "workspace"),
-		overflows: counter("intervene_bot_overflows_total",
+		turns: counters("intervene_bot_turns_total", "Turns of bots by how they ended.", "workspace", "outcome"),
+		duration: histograms("intervene_bot_turn_duration_seconds",
+			"Time from asking a bot until what came of it is durable.", durationBuckets, "workspace"),
+		retries: counters("intervene_bot_retries_total", "Turns asked again because the bot surely had not begun with them.", "workspace"),
+		overflows: counters("intervene_bot_overflows_total",
 			"Turns that found too many waiting for their bot and wait for the next look into the journal.", "workspace"),
-		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "intervene_bot_turns_running", Help: "Turns that a bot is being asked now.",
-		}, []string{"workspace"}),
-		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "intervene_bot_breaker_open", Help: "1 while a bot failed too often and its turns fail at once or are tried one by one, else 0.",
-		}, []string{"workspace"}),
+		running: gauges("intervene_bot_turns_running", "Turns that a bot is being asked now.", "workspace"),
+		open: gauges("intervene_bot_breaker_open",
+			"1 while a bot failed too often and its turns fail at once or are tried one by one, else 0.", "workspace"),
 	}
 	if registerer != nil {
 		m.turns, m.duration = shared(registerer, m.turns), shared(registerer, m.duration)
@@ -250,7 +270,7 @@ func newBotMetrics(registerer prometheus.Registerer) *botMetrics {
 type mediaMetrics struct{ downloads *prometheus.CounterVec }
 
 func newMediaMetrics(registerer prometheus.Registerer) *mediaMetrics {
-	m := &mediaMetrics{downloads: counter("intervene_media_downloads_total",
+	m := &mediaMetrics{downloads: counters("intervene_media_downloads_total",
 		"Attempts to download the file of a message that came, by what became of the file.", "state")}
 	if registerer != nil {
 		m.downloads = shared(registerer, m.downloads)
@@ -273,10 +293,8 @@ const (
 
 func newPresenceMetrics(registerer prometheus.Registerer) *presenceMetrics {
 	m := &presenceMetrics{
-		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "intervene_presence_sessions", Help: "Sessions of agents that hold a lease.",
-		}),
-		ended: counter("intervene_presence_leases_ended_total",
+		sessions: gauge("intervene_presence_sessions", "Sessions of agents that hold a lease."),
+		ended: counters("intervene_presence_leases_ended_total",
 			"Leases that ended: left by the agent, expired, or displaced because the agent had too many.", "reason"),
 	}
 	if registerer != nil {
@@ -297,11 +315,82 @@ func shared[C prometheus.Collector](registerer prometheus.Registerer, c C) C {
 	return c
 }
 
-func (m *workerMetrics) observe(kind engine.DueKind, items []engine.DueItem) {
-	m.due.WithLabelValues(kind.String()).Set(float64(len(items)))
-	oldest := 0.0
+// observe tells what was due at a look, and answers since when; 0: nothing was.
+func (m *workerMetrics) observe(kind engine.DueKind, items []engine.DueItem) (oldest engine.Instant) {
+	age := 0.0
 	if len(items) > 0 {
-		oldest = time.Since(items[0].At.Time()).Seconds()
+		oldest = items[0].At
+		age = time.Since(oldest.Time()).Seconds()
 	}
-	m.oldest.WithLabelValues(kind.String()).Set(oldest)
+	m.due.WithLabelValues(kind.String()).Set(float64(len(items)))
+	m.oldest.WithLabelValues(kind.String()).Set(age)
+	return oldest
+}
+
+// registerOutbox tells how long the oldest of c's sends waits. Oldest is as of the
+// worker's last look, which is half a second ago at most while anything is due.
+func registerOutbox(registerer prometheus.Registerer, c *Courier) {
+	if registerer == nil {
+		return
+	}
+	registerer.MustRegister(gaugeOf("intervene_outbox_oldest_age_seconds",
+		"How long the longest waiting send is due, 0 when none is; those that wait for an operator since a restore do not count.",
+		func() float64 { return ageOf(engine.Instant(c.oldest.Load())) }))
+}
+
+// ageOf is how long ago an instant was; 0 for none.
+func ageOf(at engine.Instant) float64 {
+	if at == 0 {
+		return 0
+	}
+	return max(0, time.Since(at.Time()).Seconds())
+}
+
+// boardCollector reports how many conversations stand where, and who looks.
+type boardCollector struct{ board *Board }
+
+var (
+	boardConversations = prometheus.NewDesc("intervene_board_conversations",
+		"Conversations on each column, of all workspaces.", []string{"column"}, nil)
+	boardOldest = prometheus.NewDesc("intervene_board_oldest_age_seconds",
+		"How long the longest waiting conversation of the column has waited, of all workspaces: requesting since the request, intervened since its holder has it; 0 when there is none.",
+		[]string{"column"}, nil)
+	boardWatches = prometheus.NewDesc("intervene_board_watches",
+		"Watches of boards that are open.", nil, nil)
+	boardLooks = prometheus.NewDesc("intervene_board_looks_total",
+		"Times that the window of a watch was taken from its board.", nil, nil)
+)
+
+// Describe lists the metrics.
+func (c boardCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- boardConversations
+	out <- boardOldest
+	out <- boardWatches
+	out <- boardLooks
+}
+
+// Collect reads the board: its columns are counted and ordered as they are.
+func (c boardCollector) Collect(out chan<- prometheus.Metric) {
+	c.board.mu.RLock()
+	defer c.board.mu.RUnlock()
+	for _, column := range engine.BoardColumns {
+		n, oldest := 0, engine.Instant(0)
+		for _, w := range c.board.workspaces {
+			rows := w.columns[column].rows
+			n += rows.Len()
+			if first, ok := rows.Min(); ok && (oldest == 0 || first.Index.Order < oldest) {
+				oldest = first.Index.Order
+			}
+		}
+		out <- prometheus.MustNewConstMetric(boardConversations, prometheus.GaugeValue, float64(n), column.String())
+		if column != engine.Active { // it stands newest first
+			out <- prometheus.MustNewConstMetric(boardOldest, prometheus.GaugeValue, ageOf(oldest), column.String())
+		}
+	}
+	watches := 0
+	for _, ws := range c.board.watched {
+		watches += len(ws.all)
+	}
+	out <- prometheus.MustNewConstMetric(boardWatches, prometheus.GaugeValue, float64(watches))
+	out <- prometheus.MustNewConstMetric(boardLooks, prometheus.CounterValue, float64(c.board.looks.Load()))
 }

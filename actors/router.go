@@ -184,14 +184,17 @@ func (r *Router) ask(ctx context.Context, id engine.ConversationID, q *request) 
 		return r.refuse(&engine.Error{Code: code})
 	}
 	defer r.answered(q)
+	var wait time.Duration // no clock is read for those who wait for nobody
 	if !q.granted {
 		select {
 		case <-q.turns:
+			wait = time.Since(q.at)
 		case <-ctx.Done():
 			q.box.withdraw(q)
 			return r.refuse(&engine.Error{Code: engine.CodeUnavailable, Err: ctx.Err()})
 		}
 	}
+	r.metrics.mailboxWait.Observe(wait.Seconds())
 	q.answer.err = errUnanswered
 	q.box.run(q)
 	return q.answer

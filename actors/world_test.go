@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/engine"
@@ -38,6 +39,8 @@ type world struct {
 	blobs   *media.Store
 	media   *actors.Media
 	erasure *actors.Erasure
+	// registry has the metrics since the start.
+	registry *prometheus.Registry
 
 	source   shelf
 	platform *platform
@@ -62,33 +65,34 @@ func run(t *testing.T, policy engine.Policy, scenario func(t *testing.T, w *worl
 func (w *world) start() {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	w.registry = prometheus.NewPedanticRegistry()
 	var err error
 	w.journal, err = journal.Open("data", journal.Options{
-		FS: w.fs, Create: true, Logger: log, Fatal: func(err error) { panic(err) },
+		FS: w.fs, Create: true, Logger: log, Fatal: func(err error) { panic(err) }, Registerer: w.registry,
 	})
 	if err != nil {
 		w.t.Fatalf("open journal: %v", err)
 	}
 	w.router = actors.NewRouter(actors.RouterOptions{
-		Store: w.journal, Holds: w.journal, Policies: map[engine.WorkspaceID]engine.Policy{acme: w.policy}, Log: log,
+		Store: w.journal, Holds: w.journal, Policies: map[engine.WorkspaceID]engine.Policy{acme: w.policy}, Log: log, Registerer: w.registry,
 	})
-	if w.board, err = actors.StartBoard(w.journal, nil, log); err != nil {
+	if w.board, err = actors.StartBoard(w.journal, w.registry, log); err != nil {
 		w.t.Fatalf("build board: %v", err)
 	}
 	w.inbox = actors.NewInbox(w.router, w.journal, w.journal, 0)
 	w.courier = actors.StartCourier(actors.CourierOptions{
-		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.platform, Pace: w.platform, Early: w.journal, Log: log,
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.platform, Pace: w.platform, Early: w.journal, Log: log, Registerer: w.registry,
 	})
 	if w.blobs, err = media.Open("media", media.Options{FS: w.fs}); err != nil {
 		w.t.Fatalf("open media: %v", err)
 	}
-	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Blobs: w.blobs, Log: log})
+	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Blobs: w.blobs, Log: log, Registerer: w.registry})
 	w.media = actors.StartMedia(actors.MediaOptions{
-		Router: w.router, Agenda: w.journal, Outbox: w.journal, Source: &w.source, Blobs: w.blobs, Log: log,
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Source: &w.source, Blobs: w.blobs, Log: log, Registerer: w.registry,
 	})
 	w.erasure = actors.StartErasure(w.router, w.journal, w.blobs, log)
 	w.turns = actors.StartTurns(actors.TurnsOptions{
-		Router: w.router, Agenda: w.journal, Bots: map[engine.WorkspaceID]actors.Bot{acme: w.bot}, Log: log,
+		Router: w.router, Agenda: w.journal, Bots: map[engine.WorkspaceID]actors.Bot{acme: w.bot}, Log: log, Registerer: w.registry,
 	})
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -16,6 +17,8 @@ type dueFloors struct {
 	// its view of the store.
 	mu    sync.Mutex
 	kinds [len(engine.DueKinds) + 1]dueFloor
+	// sends is how many conversations have sends that wait: there is one row for each.
+	sends atomic.Int64
 }
 
 type dueFloor struct {
@@ -49,8 +52,39 @@ func (d *dueFloors) during(changes []engine.Change, apply func() error) error {
 				d.kinds[kind].lowered = min(d.kinds[kind].lowered, at)
 			}
 		}
+		d.sends.Add(sendsWait(&c.After) - sendsWait(&c.Before))
 	}
 	return apply()
+}
+
+// sendsWait is 1 if there is a row for the sends of a conversation, else 0.
+func sendsWait(i *engine.Index) int64 {
+	if i.Due[engine.DueSend] != 0 {
+		return 1
+	}
+	return 0
+}
+
+// countSends counts those that an earlier process left behind, and spares the first
+// scan the way there.
+func (j *Journal) countSends() error {
+	prefix := dueRange(nil, j.shard, engine.DueSend)
+	floor := &j.due.kinds[engine.DueSend]
+	n, first := int64(0), latest
+	err := scan(j.db, prefix, afterAll(prefix), func(key, _ []byte) (bool, error) {
+		item, ok := parseDueKey(key)
+		if !ok {
+			return false, corrupt("due: the key cannot be read")
+		}
+		n, first = n+1, min(first, item.At)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	floor.floor = first
+	j.due.sends.Store(n)
+	return nil
 }
 
 // Due are the conversations that wait for work of a kind until an instant and

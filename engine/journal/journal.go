@@ -249,6 +249,9 @@ func (j *Journal) recover(m marked) error {
 	if err := j.countEarly(); err != nil {
 		return err
 	}
+	if err := j.countSends(); err != nil {
+		return err
+	}
 	j.logFloor.Store(kept.GetLogOffset())
 	j.changes.Store(changes)
 	j.assigned.Store(head)

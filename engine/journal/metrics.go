@@ -27,13 +27,25 @@ type metrics struct {
 	registered     []prometheus.Collector
 }
 
-// histogram has native buckets and classic ones: a factor alone would drop the
-// latter.
+// histogram has native buckets, which are bounded, beside classic ones: a factor
+// alone would drop the latter.
 func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: name, Help: help, Buckets: buckets,
-		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 	})
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+}
+
+func gaugeOf(name, help string, value func() float64) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 }
 
 func newMetrics() *metrics {
@@ -45,34 +57,20 @@ func newMetrics() *metrics {
 			"How long an applied batch waited for its fsync.", durations),
 		batchSize: histogram("intervene_journal_batch_appends",
 			"How many appends the committer took at once.", prometheus.ExponentialBuckets(1, 2, 13)),
-		appends: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_journal_appends_total", Help: "Appends by how they ended.",
-		}, []string{"outcome"}),
-		behind: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_journal_ring_behind_total",
-			Help: "Reads of the log that were so far behind that they went to the disk.",
-		}),
-		stalls: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_journal_write_stalls_total", Help: "How often Pebble delayed writes.",
-		}),
-		corruptions: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_journal_corruptions_total", Help: "How often Pebble found damage on the disk.",
-		}),
+		appends: counters("intervene_journal_appends_total", "Appends by how they ended.", "outcome"),
+		behind: counter("intervene_journal_ring_behind_total",
+			"Reads of the log that were so far behind that they went to the disk."),
+		stalls:      counter("intervene_journal_write_stalls_total", "How often Pebble delayed writes."),
+		corruptions: counter("intervene_journal_corruptions_total", "How often Pebble found damage on the disk."),
 		free: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "intervene_journal_disk_free_bytes", Help: "Free space where the journal lives.",
 		}),
-		earlyDropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_journal_early_dropped_total",
-			Help: "Statuses of messages that nobody here has sent which were dropped to make room for newer ones.",
-		}),
+		earlyDropped: counter("intervene_journal_early_dropped_total",
+			"Statuses of messages that nobody here has sent which were dropped to make room for newer ones."),
 		purgeDuration: histogram("intervene_journal_purge_duration_seconds",
 			"How long it took until no file held what had been erased.", prometheus.ExponentialBuckets(0.05, 2, 13)), // 50 ms to 205 s
-		purges: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_journal_purges_total", Help: "Purges that had anything to do, by how they ended.",
-		}, []string{"outcome"}),
-		purged: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_journal_purged_conversations_total", Help: "Erased conversations whose bytes were removed.",
-		}),
+		purges: counters("intervene_journal_purges_total", "Purges that had anything to do, by how they ended.", "outcome"),
+		purged: counter("intervene_journal_purged_conversations_total", "Erased conversations whose bytes were removed."),
 	}
 	m.succeeded = m.appends.WithLabelValues("durable")
 	return m
@@ -106,15 +104,6 @@ func (m *metrics) register(j *Journal) {
 	if to == nil {
 		return
 	}
-	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "intervene_journal_queued_appends", Help: "Appends that wait for the committer.",
-	}, func() float64 { return float64(j.queue.length()) })
-	unsynced := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "intervene_journal_unsynced_appends", Help: "Appends that are applied and not yet durable.",
-	}, func() float64 { return float64(j.Unsynced()) })
-	early := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "intervene_journal_early_statuses", Help: "Statuses that are kept for messages which nobody here has sent yet.",
-	}, func() float64 { return float64(j.early.Load()) })
 	held := func(kind engine.DueKind) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "intervene_journal_held_conversations",
@@ -124,7 +113,17 @@ func (m *metrics) register(j *Journal) {
 	}
 	m.registered = []prometheus.Collector{
 		m.commitDuration, m.syncDuration, m.batchSize, m.appends, m.behind, m.stalls, m.corruptions, m.free,
-		m.earlyDropped, m.purgeDuration, m.purges, m.purged, queued, unsynced, early, newStoreCollector(j),
+		m.earlyDropped, m.purgeDuration, m.purges, m.purged, newStoreCollector(j),
+		gaugeOf("intervene_journal_queued_appends", "Appends that wait for the committer.",
+			func() float64 { return float64(j.queue.length()) }),
+		gaugeOf("intervene_journal_unsynced_appends", "Appends that are applied and not yet durable.",
+			func() float64 { return float64(j.Unsynced()) }),
+		gaugeOf("intervene_journal_early_statuses", "Statuses that are kept for messages which nobody here has sent yet.",
+			func() float64 { return float64(j.early.Load()) }),
+		gaugeOf("intervene_outbox_pending",
+			"Conversations with sends that are queued and not settled, held ones too: each sends one message at a time. "+
+				"Counted once at the start, then kept by every append.",
+			func() float64 { return float64(j.due.sends.Load()) }),
 		held(engine.DueSend), held(engine.DueTurn),
 	}
 	to.MustRegister(m.registered...)
