@@ -116,12 +116,13 @@ fmt: $(BUF) ## Format Go and protobuf sources
 	$(BUF) format -w $(FLOW)
 
 .PHONY: generate
-generate: $(BUF) ## Generate Go and TypeScript code from the protobuf sources
+generate: $(BUF) ## Generate code from the protobuf sources, and docs/METRICS.md
 	$(BUF) generate --template buf.gen.yaml
 	$(BUF) generate --template buf.gen.client.yaml
 	$(BUF) generate --template buf.gen.record.yaml
 	$(BUF) generate --template buf.gen.flow.yaml
 	$(GENERATE_SUITE)
+	$(GO) test -count=1 -run 'TestMetricsDocument$$' ./cmd/intervene/serve -update
 
 # The suite's schema lies in its module, wherever that is downloaded to.
 SUITE_FILES := config service server_compat

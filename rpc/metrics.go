@@ -37,82 +37,77 @@ type metrics struct {
 	receipts          *prometheus.CounterVec
 }
 
+// Classic buckets, in seconds.
+var (
+	callBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15}
+	lagBuckets  = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+)
+
+// newMetrics registers the metrics; with a nil registerer they count unseen.
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+	r := &registration{to: registerer}
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_requests_total",
-			Help: "Calls that were answered, by procedure and Connect code; malformed ones could not be decoded. A stream counts when it ends.",
-		}, []string{"procedure", "code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:                            "intervene_rpc_request_duration_seconds",
-			Help:                            "How long unary calls took from decoded request to answer, by procedure.",
-			Buckets:                         []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15},
-			NativeHistogramBucketFactor:     1.1,
-			NativeHistogramMaxBucketNumber:  100,
-			NativeHistogramMinResetDuration: time.Hour,
-		}, []string{"procedure"}),
-		calls: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "intervene_rpc_calls_running",
-			Help: "Calls under way that are no streams.",
-		}),
-		streamsOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "intervene_rpc_streams_open",
-			Help: "Streams that are open, by procedure.",
-		}, []string{"procedure"}),
-		streamsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_streams_ended_total",
-			Help: "Streams that ended, by procedure and by what ended them.",
-		}, []string{"procedure", "reason"}),
-		resets: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_stream_resets_total",
-			Help: "Resets sent on board streams, by reason.",
-		}, []string{"reason"}),
-		goAways: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_stream_goaways_total",
-			Help: "Streams that were asked to reconnect, by procedure.",
-		}, []string{"procedure"}),
-		frames: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_stream_frames_total",
-			Help: "Frames sent on streams, heartbeats too, by procedure.",
-		}, []string{"procedure"}),
-		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:                            "intervene_rpc_stream_lag_seconds",
-			Help:                            "How long a board's change waited for its stream, until it was handed to the connection.",
-			Buckets:                         []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-			NativeHistogramBucketFactor:     1.1,
-			NativeHistogramMaxBucketNumber:  100,
-			NativeHistogramMinResetDuration: time.Hour,
-		}),
-		views: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "intervene_rpc_views",
-			Help: "Boards that at least one stream shows; streams with the same query share one.",
-		}),
-		paused: prometheus.NewCounter(prometheus.CounterOpts{
+		requests: r.counters("intervene_rpc_requests_total",
+			"Calls that were answered, by procedure and Connect code; malformed ones could not be decoded. A stream counts when it ends.", "procedure", "code"),
+		duration: add(r, prometheus.NewHistogramVec(histogramOpts("intervene_rpc_request_duration_seconds",
+			"How long unary calls took from decoded request to answer, by procedure.", callBuckets), []string{"procedure"})),
+		calls: add(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_rpc_calls_running", Help: "Calls under way that are no streams.",
+		})),
+		streamsOpen:  r.gauges("intervene_rpc_streams_open", "Streams that are open, by procedure.", "procedure"),
+		streamsEnded: r.counters("intervene_rpc_streams_ended_total", "Streams that ended, by procedure and by what ended them.", "procedure", "reason"),
+		resets:       r.counters("intervene_rpc_stream_resets_total", "Resets sent on board streams, by reason.", "reason"),
+		goAways:      r.counters("intervene_rpc_stream_goaways_total", "Streams that were asked to reconnect, by procedure.", "procedure"),
+		frames:       r.counters("intervene_rpc_stream_frames_total", "Frames sent on streams, heartbeats too, by procedure.", "procedure"),
+		lag: add(r, prometheus.NewHistogram(histogramOpts("intervene_rpc_stream_lag_seconds",
+			"How long a board's change waited for its stream, until it was handed to the connection.", lagBuckets))),
+		views: add(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_rpc_views", Help: "Boards that at least one stream shows; streams with the same query share one.",
+		})),
+		paused: add(r, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "intervene_rpc_view_pause_seconds_total",
 			Help: "How long boards held changes back to keep deliveries within their share of the CPU.",
-		}),
-		mediaBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_media_bytes_total",
-			Help: "Bytes of files that were sent to callers or taken from them, by procedure.",
-		}, []string{"procedure"}),
-		templateRefreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_template_refreshes_total",
-			Help: "Lists of templates that were asked of the platform, by outcome.",
-		}, []string{"outcome"}),
-		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_rpc_receipts_total",
-			Help: "Read receipts and typing indicators, by outcome; dropped ones found too many waiting.",
-		}, []string{"outcome"}),
+		})),
+		mediaBytes: r.counters("intervene_rpc_media_bytes_total",
+			"Bytes of files that were sent to callers or taken from them, by procedure.", "procedure"),
+		templateRefreshes: r.counters("intervene_rpc_template_refreshes_total",
+			"Lists of templates that were asked of the platform, by outcome.", "outcome"),
+		receipts: r.counters("intervene_rpc_receipts_total",
+			"Read receipts and typing indicators, by outcome; dropped ones found too many waiting.", "outcome"),
 	}
-	if registerer == nil {
-		return m, nil
+	return m, r.err
+}
+
+// histogramOpts asks for native buckets, which are bounded, beside the classic ones.
+func histogramOpts(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.calls, m.streamsOpen, m.streamsEnded, m.resets, m.goAways, m.frames, m.lag, m.views, m.paused, m.mediaBytes, m.templateRefreshes, m.receipts} {
-		if err := registerer.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
+}
+
+// registration registers metrics as they are made, and keeps the first error.
+type registration struct {
+	to  prometheus.Registerer // nil: nobody
+	err error
+}
+
+func add[C prometheus.Collector](r *registration, c C) C {
+	if r.to == nil || r.err != nil {
+		return c
 	}
-	return m, nil
+	if err := r.to.Register(c); err != nil {
+		r.err = fmt.Errorf("register metrics: %w", err)
+	}
+	return c
+}
+
+func (r *registration) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return add(r, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+}
+
+func (r *registration) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return add(r, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
 }
 
 // answered counts one call. A nil err is a success.

@@ -9,10 +9,6 @@ import (
 	"github.com/intervenehq/intervene/engine"
 )
 
-// nativeBucketFactor is the resolution of native histograms: 10 % wide buckets.
-// The classic ones stand beside them.
-const nativeBucketFactor = 1.1
-
 // Metrics are those of one Webhook and one Graph. No label's value comes from
 // what Meta delivers or answers: each is one of a list, or a configured channel.
 type Metrics struct {
@@ -47,8 +43,8 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 		return factory.NewHistogramVec(prometheus.HistogramOpts{
-			Name: name, Help: help, Buckets: buckets, NativeHistogramBucketFactor: nativeBucketFactor,
-			NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
+			Name: name, Help: help, Buckets: buckets,
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, labels)
 	}
 	return &Metrics{

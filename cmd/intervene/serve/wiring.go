@@ -3,8 +3,6 @@ package serve
 import (
 	"runtime/debug"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc"
@@ -78,11 +76,4 @@ func Version() string {
 		}
 	}
 	return info.Main.Version
-}
-
-func buildInfo() prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "intervene_build_info", Help: "1, labelled with what the binary was built from.",
-		ConstLabels: prometheus.Labels{"version": Version()},
-	}, func() float64 { return 1 })
 }

@@ -54,6 +54,7 @@ type world struct {
 	engine *serve.Engine
 	meta   *standin.Graph
 	client *http.Client
+	log    slog.Handler // what the engine says goes there; nil: to the test
 
 	mu       sync.Mutex
 	requests []graphRequest
@@ -154,8 +155,12 @@ func (w *world) in(t *testing.T) {
 
 func (w *world) start() {
 	w.t.Helper()
+	handler := w.log
+	if handler == nil {
+		handler = slog.NewTextHandler(w.t.Output(), nil)
+	}
 	var err error
-	if w.engine, err = serve.Start(w.config, slog.New(slog.NewTextHandler(w.t.Output(), nil))); err != nil {
+	if w.engine, err = serve.Start(w.config, slog.New(handler)); err != nil {
 		w.t.Fatalf("start the engine: %v", err)
 	}
 	if err := w.meta.SetWebhookURL("main", w.url("/webhooks/whatsapp/main")); err != nil {

@@ -8,6 +8,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// buildInfo tells what the binary was built from.
+func buildInfo() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_build_info", Help: "1, labelled with what the binary was built from.",
+		ConstLabels: prometheus.Labels{"version": Version()},
+	}, func() float64 { return 1 })
+}
+
 // backupMetrics are those of backups.
 type backupMetrics struct {
 	results  *prometheus.CounterVec
