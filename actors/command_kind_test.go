@@ -41,7 +41,8 @@ var commandBodies = []engine.CommandBody{
 	engine.StartConversation{},
 	engine.ResendMessage{},
 	engine.Erase{},
-	engine.RecordMedia{}, engine.GiveUpSends{},
+	engine.RecordMedia{},
+	engine.GiveUpSends{},
 }
 
 // TestCommandNames: each command that the domain knows has a name of its own, by
