@@ -93,7 +93,7 @@ func (st *stage) set(ctx context.Context, dir string) error {
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	var err error
-	if st.site, err = newSite(st.command.Intervene, dir, st.Workspaces, st.Subscribers); err != nil {
+	if st.site, err = newSite(st.command.Binary, dir, st.Workspaces, st.Subscribers); err != nil {
 		return err
 	}
 	if err := st.site.start(ctx); err != nil {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/intervenehq/intervene/bench/measure"
 	"github.com/intervenehq/intervene/rpc/client"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 )
@@ -36,10 +36,13 @@ type drainResult struct {
 	Equal int
 }
 
-func (r *drainResult) print(w io.Writer) {
-	fmt.Fprintf(w, "\ndrain: %d boards under %d changes/s: stopped in %.1f s, serving after %.1f s more, then half the boards live after %.1f s and all after %.1f s\n",
-		r.Boards, drainRate, r.Stop.Seconds(), r.Start.Seconds(), r.HalfLive.Seconds(), r.AllLive.Seconds())
-	fmt.Fprintf(w, "%d changes answered, %d failed meanwhile; %d of %d boards equal ListConversations\n", r.Changes, r.Failed, r.Equal, r.Boards)
+func (r *drainResult) table() measure.Table {
+	t := measure.Table{
+		Title:   fmt.Sprintf("Streams, a restart: %d boards under %d changes/s", r.Boards, drainRate),
+		Columns: []string{"stopped after s", "serving after s", "half live after s", "all live after s", "changes", "failed meanwhile", "boards equal to ListConversations"},
+	}
+	t.Add(r.Stop.Seconds(), r.Start.Seconds(), r.HalfLive.Seconds(), r.AllLive.Seconds(), r.Changes, r.Failed, fmt.Sprintf("%d of %d", r.Equal, r.Boards))
+	return t
 }
 
 func (c *streamsCommand) drain(ctx context.Context, dir string) (result *drainResult, err error) {

@@ -145,31 +145,54 @@ func as(token string) context.Context {
 	return ctx
 }
 
-// populate has customers write to all workspaces, and puts them all on
+// askedAtOnce bounds the calls that populate a site.
+const askedAtOnce = 32
+
+// populate has each more customers write to all workspaces, and puts them all on
 // Requesting.
 func populate(ctx context.Context, s *site, each int) error {
 	api := newAPI(s.url())
 	for _, w := range s.workspaces {
-		if err := s.write(ctx, w, each); err != nil {
+		if err := s.write(w, w.customers, each, time.Now()); err != nil {
 			return err
 		}
+		w.customers += each
 	}
 	for _, w := range s.workspaces {
 		cards, err := await(ctx, api, w, intervenev1.Column_COLUMN_ACTIVE, each)
 		if err != nil {
 			return err
 		}
-		for _, card := range cards {
-			w.conversations = append(w.conversations, card.GetConversationId())
+		err = eachOf(cards, func(card *intervenev1.Card) error {
 			_, err := api.RequestAgent(as(w.driver), &intervenev1.RequestAgentRequest{
 				ConversationId: card.GetConversationId(), CommandId: uuid.NewString(), Reason: "bench",
 			})
-			if err != nil {
-				return fmt.Errorf("request an agent: %w", err)
-			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("request an agent: %w", err)
+		}
+		for _, card := range cards {
+			w.conversations = append(w.conversations, card.GetConversationId())
 		}
 	}
 	return nil
+}
+
+// eachOf does something for all cards, some at once.
+func eachOf(cards []*intervenev1.Card, do func(*intervenev1.Card) error) error {
+	var next atomic.Int64
+	errs := make([]error, askedAtOnce)
+	var asking sync.WaitGroup
+	for worker := range errs {
+		asking.Go(func() {
+			for n := next.Add(1); n <= int64(len(cards)) && errs[worker] == nil; n = next.Add(1) {
+				errs[worker] = do(cards[n-1])
+			}
+		})
+	}
+	asking.Wait()
+	return errors.Join(errs...)
 }
 
 // await waits until n conversations stand on a column.

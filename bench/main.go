@@ -17,8 +17,10 @@ import (
 )
 
 type commands struct {
-	Streams streamsCommand `cmd:"" help:"Boards watched by thousands while they change, some by nobody who reads."`
-	Raw     rawCommand     `cmd:"" hidden:"" help:"The plain server that others are compared with; a bench starts it by itself."`
+	Ingest   ingestCommand   `cmd:"" help:"Signed webhooks, at a rate that rises until acks come too late."`
+	Commands commandsCommand `cmd:"" help:"What agents do, over Connect: so many in flight, or at a rate."`
+	Streams  streamsCommand  `cmd:"" help:"Boards watched by thousands while they change, some by nobody who reads."`
+	Raw      rawCommand      `cmd:"" hidden:"" help:"The plain server that others are compared with; a bench starts it by itself."`
 }
 
 func main() {

@@ -129,17 +129,3 @@ func parseResident(status string) (int64, error) {
 	}
 	return 0, errors.New("a process's status has no VmRSS")
 }
-
-// loadOf is the machine's load average over a minute.
-func loadOf() (float64, error) {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0, fmt.Errorf("read the load: %w", err)
-	}
-	first, _, _ := strings.Cut(string(text), " ")
-	load, err := strconv.ParseFloat(first, 64)
-	if err != nil {
-		return 0, fmt.Errorf("the load: %w", err)
-	}
-	return load, nil
-}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
+
+	"github.com/intervenehq/intervene/bench/measure"
 )
 
 // slice is what was measured in a part of a round: all rates are a second's.
@@ -115,32 +115,49 @@ func perDelivery(s, base slice) float64 {
 	return (s.CPU - changes) * 1e6 / max(1, s.Deliveries)
 }
 
-func (r *crowdResult) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s: %d subscribers of %d workspaces, %d changes/s, %d streams a connection\n",
-		r.Crowd.Name, r.Crowd.Subscribers, r.Crowd.Workspaces, r.Rate, r.PerConnection)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "round\tpart\tchanges/s\tdeliveries/s\tcards\tbytes\tlag p50 ms\tp99\tmax\tsince send p50\tp99\tCPU\tµs/delivery\tRSS MB\tlost\t")
+// table is of one scenario.
+func (r *crowdResult) table() measure.Table {
+	t := measure.Table{
+		Title: fmt.Sprintf("Streams, %s: %d subscribers of %d workspaces, %d changes/s, %d streams a connection",
+			r.Crowd.Name, r.Crowd.Subscribers, r.Crowd.Workspaces, r.Rate, r.PerConnection),
+		Columns: []string{"round", "part", "changes/s", "deliveries/s", "cards", "bytes", "lag p50 ms", "p99", "max", "since send p50", "p99", "CPUs", "µs/delivery", "RSS MB", "lost"},
+	}
 	line := func(name, part string, s slice) {
 		lag := s.Lag
 		if lag == nil {
 			lag = new(lagSummary)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t%.1f\t%.0f\t%.1f\t%.1f\t%.0f\t%.1f\t%.1f\t%.2f\t%.1f\t%d\t%d\t\n", name, part, s.Changes, s.Deliveries, s.CardsPerDelivery, s.BytesPerDelivery,
+		t.Add(name, part, s.Changes, s.Deliveries, s.CardsPerDelivery, s.BytesPerDelivery,
 			lag.P50, lag.P99, lag.Max, lag.SendP50, lag.SendP99, s.CPU, perDelivery(s, r.Base), s.Resident>>20, s.Lost)
 	}
-	fmt.Fprintf(table, "\tno subscriber\t%.0f\t\t\t\t\t\t\t\t\t%.2f\t\t%d\t\t\n", r.Base.Changes, r.Base.CPU, r.Base.Resident>>20)
+	t.Add("", "no subscriber", r.Base.Changes, "", "", "", "", "", "", "", "", r.Base.CPU, "", r.Base.Resident>>20, "")
 	for i, round := range r.Rounds {
 		name := fmt.Sprint(i + 1)
 		line(name, "all read", round.Healthy)
 		line(name, "stalled beside", round.WithStalled)
 		line(name, "raw net/http", round.Raw)
 	}
-	_ = table.Flush() // to the screen, or to nobody
-	fmt.Fprintln(w, r.ratios())
-	fmt.Fprintf(w, "a stream at rest: %v; raw: %v\n", r.Memory.Engine, r.Memory.Raw)
-	fmt.Fprintf(w, "streams ended: %v; resets %.0f; views waited %.0f s for CPU; changes shed %d, failed %d\n",
-		r.Ended, r.Resets, r.PauseSeconds, r.Shed, r.Failed)
+	t.Notes = []string{
+		r.ratios() + ".",
+		fmt.Sprintf("A stream at rest: %v; raw: %v.", r.Memory.Engine, r.Memory.Raw),
+		fmt.Sprintf("Streams ended: %v; resets %.0f; views waited %.0f s for CPU; changes shed %d, failed %d.", r.Ended, r.Resets, r.PauseSeconds, r.Shed, r.Failed),
+	}
+	return t
 }
+
+func (f *streamsFound) tables() []measure.Table {
+	var all []measure.Table
+	for _, r := range f.Crowds {
+		all = append(all, r.table())
+	}
+	if f.Drain != nil {
+		all = append(all, f.Drain.table())
+	}
+	return all
+}
+
+// charts are none: two scenarios are no line.
+func (f *streamsFound) charts() []measure.Chart { return nil }
 
 // ratios are what is aimed at, of each round.
 func (r *crowdResult) ratios() string {

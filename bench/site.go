@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,8 +32,9 @@ type workspace struct {
 	id, number string
 	driver     string   // the token of who changes the board
 	agents     []string // the tokens of who watches it
-	// conversations are all that stand on the board.
+	// conversations are all that stand on the board, customers how many ever wrote.
 	conversations []string
+	customers     int
 }
 
 // site is an engine as a process, with workspaces, and an answer to what it
@@ -45,8 +45,11 @@ type site struct {
 	address, adminAddress string
 	workspaces            []*workspace
 
-	graph  *http.Server
-	engine *process
+	graph *http.Server // or
+	// platform is a stand-in that also tells the statuses of what was sent.
+	platform        *process
+	platformAddress string
+	engine          *process
 }
 
 // build makes the binary of the module that the working directory is in.
@@ -82,10 +85,15 @@ func newSite(binary, dir string, workspaces, subscribers int) (*site, error) {
 			return nil, errors.Join(err, s.graph.Close())
 		}
 	}
-	if err := os.WriteFile(s.config, []byte(s.yaml(listener.Addr().String())), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the configuration: %w", err), s.graph.Close())
+	return s, s.configure(listener.Addr().String())
+}
+
+// configure says where the Graph API is.
+func (s *site) configure(graph string) error {
+	if err := os.WriteFile(s.config, []byte(s.yaml(graph)), 0o600); err != nil {
+		return errors.Join(fmt.Errorf("write the configuration: %w", err), s.graph.Close())
 	}
-	return s, nil
+	return nil
 }
 
 // acceptSend is as much of the Graph API as a board needs.
@@ -115,7 +123,7 @@ workspaces:
 	for _, w := range s.workspaces {
 		fmt.Fprintf(&b, `  - id: %s
     channels:
-      - {id: %s-main, whatsapp: {app: %s, phone_number_id: %q, access_token: {value: %q}, messages_per_second: 1000}}
+      - {id: %s-main, whatsapp: {app: %s, phone_number_id: %q, access_token: {value: %q}, messages_per_second: 10000}}
     tokens:
       - {id: driver, role: ROLE_SUPERVISOR, sha256: %q}
 `, w.id, w.id, app, w.number, s.secret, hashOf(w.driver))
@@ -179,47 +187,45 @@ func (s *site) stop() error {
 	return err
 }
 
-func (s *site) close() error { return errors.Join(s.stop(), s.graph.Close()) }
+func (s *site) close() error {
+	err := errors.Join(s.stop(), s.graph.Close())
+	if s.platform != nil {
+		err = errors.Join(err, s.platform.terminate())
+	}
+	return err
+}
 
 func (s *site) url() string { return "http://" + s.address }
 
 func (s *site) admin() string { return "http://" + s.adminAddress }
 
-// write has n new customers write to w, in one webhook.
-func (s *site) write(ctx context.Context, w *workspace, n int) error {
-	type object = map[string]any
-	var contacts, messages []object
-	for i := range n {
-		id := fmt.Sprintf("1555%03d%05d", w.index, i)
-		contacts = append(contacts, object{"wa_id": id, "profile": object{"name": fmt.Sprintf("Customer %d", i)}})
-		messages = append(messages, object{
-			"from": id, "id": "wamid." + rand.Text(), "timestamp": fmt.Sprint(time.Now().Unix()),
-			"type": "text", "text": object{"body": "Hello, where is the parcel that I ordered on Monday?"},
-		})
-	}
-	value := object{
-		"messaging_product": "whatsapp", "contacts": contacts, "messages": messages,
-		"metadata": object{"display_phone_number": "1555" + w.number, "phone_number_id": w.number},
-	}
-	body, err := json.Marshal(object{"object": "whatsapp_business_account", "entry": []object{{
-		"id": "1", "changes": []object{{"field": "messages", "value": value}},
-	}}})
+// perWebhook is how many messages populate a site at once.
+const perWebhook = 250
+
+// write has n new customers from the first on write to w, at a time.
+func (s *site) write(w *workspace, first, n int, at time.Time) error {
+	connection, err := openSenders(s, 1)
 	if err != nil {
-		return fmt.Errorf("make a webhook: %w", err)
+		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url()+"/webhooks/whatsapp/"+app, strings.NewReader(string(body)))
-	if err != nil {
-		return fmt.Errorf("make a webhook: %w", err)
+	for from := first; from < first+n; from += perWebhook {
+		var messages []said
+		for i := from; i < min(first+n, from+perWebhook); i++ {
+			messages = append(messages, said{
+				customer: w.customer(i), name: fmt.Sprintf("Customer %d", i), at: at,
+				text: "Hello, where is the parcel that I ordered on Monday?",
+			})
+		}
+		made, err := s.webhook(w, messages)
+		if err == nil {
+			err = connection[0].deliver(made)
+		}
+		if err != nil {
+			return errors.Join(err, connection.close())
+		}
 	}
-	mac := hmac.New(sha256.New, []byte(s.secret))
-	mac.Write(body)
-	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("deliver a webhook: %w", err)
-	}
-	if response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("deliver a webhook: %s", response.Status)
-	}
-	return errors.Join(err, response.Body.Close())
+	return connection.close()
 }
+
+// customer is the nth of a workspace.
+func (w *workspace) customer(n int) string { return fmt.Sprintf("1555%03d%07d", w.index, n) }

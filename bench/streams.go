@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -13,14 +11,13 @@ import (
 
 // streamsCommand is the bench of board streams.
 type streamsCommand struct {
-	Intervene     string        `type:"existingfile" placeholder:"FILE" help:"The engine's binary; built of the module here unless it is given."`
+	options
 	Scenario      []string      `default:"one,many,drain" enum:"one,many,drain" help:"one: a thousand subscribers of one workspace. many: 5,000 of 100. drain: a thousand through a restart."`
 	Rate          int           `default:"1000" help:"Board changes a second, whatever comes of them."`
 	Slice         time.Duration `default:"12s" help:"How long each part of a round is measured; longer than the engine waits for who does not read."`
 	Rounds        int           `default:"2" help:"How often with, without stalled ones, and the raw server take turns."`
 	PerConnection int           `default:"1" help:"Streams that share a connection; a browser shares it among its tabs."`
 	Profile       string        `placeholder:"DIR" help:"Keep the engine's CPU profile of a slice more, and its memory's, there."`
-	Output        string        `short:"o" placeholder:"FILE" help:"Write all that was measured as JSON, too."`
 }
 
 // crowds are the scenarios of subscribers: how many, of how many workspaces with
@@ -30,66 +27,52 @@ var crowds = []crowd{
 	{Name: "many", Subscribers: 5000, Workspaces: 100, Conversations: 20},
 }
 
-// results are what a run measured.
-type results struct {
-	LoadBefore, LoadAfter float64
-	Crowds                []*crowdResult `json:",omitempty"`
-	Drain                 *drainResult   `json:",omitempty"`
+// streamsFound are what a run measured.
+type streamsFound struct {
+	Crowds []*crowdResult `json:",omitempty"`
+	Drain  *drainResult   `json:",omitempty"`
 }
 
 // Run measures one scenario after the other.
-func (c *streamsCommand) Run(ctx context.Context) (err error) {
+func (c *streamsCommand) Run(ctx context.Context) error {
 	if c.Rate <= 0 || c.Slice <= 0 || c.Rounds <= 0 || c.PerConnection <= 0 {
 		return errors.New("rate, slice, rounds and per-connection are above 0")
 	}
-	dir, err := os.MkdirTemp("", "intervene-bench-")
+	if c.Quick {
+		c.Scenario, c.Rounds, c.Slice = []string{"one"}, 1, min(c.Slice, 2*quickFor)
+	}
+	r, err := c.begin(ctx, len(c.Scenario))
 	if err != nil {
-		return fmt.Errorf("make a folder: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if c.Intervene == "" {
-		if c.Intervene, err = build(ctx, dir); err != nil {
-			return err
-		}
-	}
-	var r results
-	if r.LoadBefore, err = loadOf(); err != nil {
 		return err
 	}
+	found, err := c.play(ctx, r)
+	if err == nil {
+		err = r.report("streams", found)
+	}
+	return errors.Join(err, r.end())
+}
+
+func (c *streamsCommand) play(ctx context.Context, r *run) (*streamsFound, error) {
+	found := new(streamsFound)
 	for _, crowd := range crowds {
 		if !slices.Contains(c.Scenario, crowd.Name) {
 			continue
 		}
-		result, err := c.measure(ctx, crowd, filepath.Join(dir, crowd.Name))
+		r.progress.Begin("streams, " + crowd.Name)
+		result, err := c.measure(ctx, crowd, filepath.Join(r.dir, crowd.Name))
 		if err != nil {
-			return fmt.Errorf("scenario %s: %w", crowd.Name, err)
+			return nil, fmt.Errorf("scenario %s: %w", crowd.Name, err)
 		}
-		result.print(os.Stdout)
-		r.Crowds = append(r.Crowds, result)
+		found.Crowds = append(found.Crowds, result)
+		r.progress.Step()
 	}
 	if slices.Contains(c.Scenario, "drain") {
-		if r.Drain, err = c.drain(ctx, filepath.Join(dir, "drain")); err != nil {
-			return fmt.Errorf("scenario drain: %w", err)
+		r.progress.Begin("streams, drain")
+		var err error
+		if found.Drain, err = c.drain(ctx, filepath.Join(r.dir, "drain")); err != nil {
+			return nil, fmt.Errorf("scenario drain: %w", err)
 		}
-		r.Drain.print(os.Stdout)
+		r.progress.Step()
 	}
-	if r.LoadAfter, err = loadOf(); err != nil {
-		return err
-	}
-	fmt.Printf("load average of the machine: %.1f before, %.1f after\n", r.LoadBefore, r.LoadAfter)
-	return c.write(&r)
-}
-
-func (c *streamsCommand) write(r *results) error {
-	if c.Output == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write results: %w", err)
-	}
-	if err := os.WriteFile(c.Output, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write results: %w", err)
-	}
-	return nil
+	return found, nil
 }

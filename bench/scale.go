@@ -1,0 +1,365 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/intervenehq/intervene/bench/measure"
+	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
+)
+
+const (
+	// scaleFlight is how many commands wait for their answers.
+	scaleFlight = 256
+	// lapsed is how old messages are whose conversations go straight to History once
+	// they are resolved, as nobody may answer them any more.
+	lapsed = 48 * time.Hour
+	// storedHot conversations get the commands, however many are stored.
+	storedHot = 1000
+)
+
+// scaleCommand is the load of growth.
+type scaleCommand struct {
+	options
+	Hot         []int `default:"100,1000,10000" help:"Conversations that commands go to, each level tenfold."`
+	Stored      []int `default:"1000,10000,100000" help:"Conversations that lie in History."`
+	Subscribers []int `default:"10,100,1000" help:"Boards that are watched."`
+	Rate        int   `default:"200" help:"Changes a second while boards are watched."`
+}
+
+// scalePoint is one level of one kind.
+type scalePoint struct {
+	Of        int
+	Load      *measure.Load
+	Cost      cost
+	Delivered float64 `json:",omitempty"` // deliveries a second
+	// DiskPerEvent is what the journal has on the disk, of all events, and Start how
+	// long an engine takes from its start to ready after a clean stop.
+	Appends      float64       `json:",omitempty"`
+	DiskPerEvent float64       `json:",omitempty"`
+	Start        time.Duration `json:",omitempty"`
+}
+
+type scaleFound struct{ Hot, Stored, Subscribers []scalePoint }
+
+// Run grows one thing after the other.
+func (c *scaleCommand) Run(ctx context.Context) error {
+	if c.Quick {
+		c.Stored = capped(c.Stored, 10_000)
+	}
+	r, err := c.begin(ctx, len(c.Hot)+len(c.Stored)+len(c.Subscribers))
+	if err != nil {
+		return err
+	}
+	found := new(scaleFound)
+	if found.Hot, err = c.hot(ctx, r); err == nil {
+		if found.Stored, err = c.stored(ctx, r); err == nil {
+			found.Subscribers, err = c.subscribers(ctx, r)
+		}
+	}
+	if err == nil {
+		err = r.report("scale", found)
+	}
+	return errors.Join(err, r.end())
+}
+
+// capped are those that are not more than most.
+func capped(levels []int, most int) []int {
+	var few []int
+	for _, n := range levels {
+		if n <= most {
+			few = append(few, n)
+		}
+	}
+	return few
+}
+
+// lay adds conversations of customers who wrote too long ago for the bot: they
+// stand on Requesting.
+func lay(ctx context.Context, s *site, n int) ([]*intervenev1.Card, error) {
+	w := s.workspaces[0]
+	if err := s.write(w, w.customers, n, time.Now().Add(-lapsed)); err != nil {
+		return nil, err
+	}
+	w.customers += n
+	return await(ctx, newAPI(s.url()), w, intervenev1.Column_COLUMN_REQUESTING, len(w.conversations)+n)
+}
+
+// hot has commands go to more and more conversations.
+func (c *scaleCommand) hot(ctx context.Context, r *run) (points []scalePoint, err error) {
+	s, err := r.site(ctx, 1, 1, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	for _, n := range c.Hot {
+		r.progress.Begin(fmt.Sprintf("scale, %d hot", n))
+		if err := raise(ctx, s, n); err != nil {
+			return nil, err
+		}
+		point, err := c.point(ctx, r, s, n)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, *point)
+		r.progress.Step()
+	}
+	return points, nil
+}
+
+// raise has n conversations stand on Requesting.
+func raise(ctx context.Context, s *site, n int) error {
+	w := s.workspaces[0]
+	cards, err := lay(ctx, s, n-len(w.conversations))
+	if err != nil {
+		return err
+	}
+	w.conversations = nil
+	for _, card := range cards {
+		w.conversations = append(w.conversations, card.GetConversationId())
+	}
+	return nil
+}
+
+// point measures tags of all conversations on the board, in turn.
+func (c *scaleCommand) point(ctx context.Context, r *run, s *site, of int) (*scalePoint, error) {
+	desks := newDesks(s, "tags")
+	callers := min(scaleFlight, len(s.workspaces[0].conversations))
+	desks.begin(callers)
+	// Everybody once, so that all that is hot is in memory.
+	rounds := len(s.workspaces[0].conversations) / callers
+	warm := measure.Closed(ctx, callers, r.step()/4, desks.do)
+	for warm.Done < int64(rounds*callers) && warm.Err == nil && ctx.Err() == nil {
+		more := measure.Closed(ctx, callers, r.step()/4, desks.do)
+		warm.Done, warm.Err = warm.Done+more.Done, more.Err
+	}
+	before, err := usageOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	load := measure.Closed(ctx, callers, r.step(), desks.do)
+	took, err := costSince(ctx, s, before, began, load.Done)
+	if err == nil && load.Done == 0 {
+		err = fmt.Errorf("no command was answered: %w", load.Err)
+	}
+	return &scalePoint{Of: of, Load: load, Cost: took}, err
+}
+
+// stored has more and more conversations lie in History beside the same hot ones.
+func (c *scaleCommand) stored(ctx context.Context, r *run) (points []scalePoint, err error) {
+	s, err := r.site(ctx, 1, 1, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := raise(ctx, s, storedHot); err != nil {
+		return nil, err
+	}
+	appends, there := 0.0, 0
+	for _, n := range c.Stored {
+		r.progress.Begin(fmt.Sprintf("scale, %d stored", n))
+		if err := shelve(ctx, s, n-there); err != nil {
+			return nil, err
+		}
+		there = n
+		point, err := c.point(ctx, r, s, n)
+		if err != nil {
+			return nil, err
+		}
+		if err := point.restart(ctx, s, &appends); err != nil {
+			return nil, err
+		}
+		points = append(points, *point)
+		r.progress.Step()
+	}
+	return points, nil
+}
+
+// shelveAtOnce bounds what stands on Requesting before it is resolved.
+const shelveAtOnce = 5000
+
+// shelve puts n more into History: nobody may answer them, so that resolving ends
+// there.
+func shelve(ctx context.Context, s *site, n int) error {
+	w, api := s.workspaces[0], newAPI(s.url())
+	hot := make(map[string]bool)
+	for _, id := range w.conversations {
+		hot[id] = true
+	}
+	for ; n > 0; n -= shelveAtOnce {
+		cards, err := lay(ctx, s, min(n, shelveAtOnce))
+		if err != nil {
+			return err
+		}
+		err = eachOf(cards, func(card *intervenev1.Card) error {
+			if hot[card.GetConversationId()] {
+				return nil
+			}
+			_, err := api.Resolve(as(w.driver), &intervenev1.ResolveRequest{ConversationId: card.GetConversationId(), CommandId: uuid.NewString()})
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("resolve: %w", err)
+		}
+	}
+	return nil
+}
+
+// restart stops the engine well, weighs what it left, and starts it again.
+func (p *scalePoint) restart(ctx context.Context, s *site, appends *float64) error {
+	u, err := usageOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	*appends += u.appends
+	p.Appends = *appends
+	if err := s.stop(); err != nil {
+		return err
+	}
+	size, err := sizeOf(filepath.Join(s.dir, "data"))
+	if err != nil {
+		return err
+	}
+	p.DiskPerEvent = float64(size) / max(1, p.Appends)
+	began := time.Now()
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	p.Start = time.Since(began)
+	return nil
+}
+
+// sizeOf is what a folder holds, in bytes.
+func sizeOf(dir string) (int64, error) {
+	var size int64
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		size += info.Size()
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("weigh the data: %w", err)
+	}
+	return size, nil
+}
+
+// subscribers has more and more boards watched while they change.
+func (c *scaleCommand) subscribers(ctx context.Context, r *run) (points []scalePoint, err error) {
+	const conversations = 150
+	most := 1
+	for _, n := range c.Subscribers {
+		most = max(most, n)
+	}
+	s, err := r.site(ctx, 1, most, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := raise(ctx, s, conversations); err != nil {
+		return nil, err
+	}
+	for _, n := range c.Subscribers {
+		r.progress.Begin(fmt.Sprintf("scale, %d boards", n))
+		point, err := c.watched(ctx, r, s, n)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, *point)
+		r.progress.Step()
+	}
+	return points, nil
+}
+
+func (c *scaleCommand) watched(ctx context.Context, r *run, s *site, n int) (*scalePoint, error) {
+	all, err := watchers(s, newDriver(s), n, 1, crowdWindow)
+	if err != nil {
+		return nil, err
+	}
+	crowd, err := openFleet(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	defer crowd.close()
+	desks := newDesks(s, "tags")
+	desks.begin(len(s.workspaces[0].conversations))
+	loop := measure.OpenLoop{Rate: float64(c.Rate), For: warmUp, Workers: len(desks.desks), Poisson: true}
+	loop.Run(ctx, desks.do)
+	before, err := usageOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	received, began := crowd.received(), time.Now()
+	loop.For = r.step()
+	load := loop.Run(ctx, desks.do)
+	took, err := costSince(ctx, s, before, began, load.Done)
+	return &scalePoint{
+		Of: n, Load: load, Cost: took, Delivered: float64(crowd.received().deliveries-received.deliveries) / time.Since(began).Seconds(),
+	}, err
+}
+
+func (f *scaleFound) tables() []measure.Table {
+	columns := []string{"commands/s", "p50 ms", "p99 ms", "failed", "engine CPUs", "µs CPU each", "appends per fsync", "disk B per append", "RSS MB"}
+	values := func(p scalePoint) []any {
+		return []any{
+			p.Load.Rate(), p.Load.Latency.P50, p.Load.Latency.P99, p.Load.Failed + p.Load.Unsent,
+			p.Cost.CPUs, p.Cost.CPUEach, p.Cost.AppendsPerFsync, p.Cost.BytesEach, p.Cost.ResidentMB,
+		}
+	}
+	hot := measure.Table{Title: fmt.Sprintf("More conversations are hot: SetTags, %d in flight", scaleFlight), Columns: append([]string{"hot"}, columns...)}
+	for _, p := range f.Hot {
+		hot.Add(append([]any{strconv.Itoa(p.Of)}, values(p)...)...)
+	}
+	stored := measure.Table{
+		Title:   fmt.Sprintf("More conversations are stored: SetTags to %d hot ones, %d in flight", storedHot, scaleFlight),
+		Columns: append(append([]string{"in History"}, columns...), "events in all", "disk B per event", "start to ready ms"),
+		Notes:   []string{"Disk per event is of the whole data directory after a clean stop: Pebble's log files, which are kept for reuse, count until there is more than they hold."},
+	}
+	for _, p := range f.Stored {
+		stored.Add(append(append([]any{strconv.Itoa(p.Of)}, values(p)...), p.Appends, p.DiskPerEvent, float64(p.Start.Milliseconds()))...)
+	}
+	boards := measure.Table{
+		Title:   "More boards are watched: SetTags in an open loop",
+		Columns: append(append([]string{"boards"}, columns...), "deliveries/s", "µs CPU per delivery"),
+		Notes:   []string{"CPU per delivery is all that the engine took, the changes with it."},
+	}
+	for _, p := range f.Subscribers {
+		boards.Add(append(append([]any{strconv.Itoa(p.Of)}, values(p)...), p.Delivered, p.Cost.CPUs*1e6/max(1, p.Delivered))...)
+	}
+	return []measure.Table{hot, stored, boards}
+}
+
+func (f *scaleFound) charts() []measure.Chart {
+	var charts []measure.Chart
+	for _, kind := range []struct {
+		name, x string
+		points  []scalePoint
+	}{{"hot", "conversations hot", f.Hot}, {"stored", "conversations stored", f.Stored}, {"boards", "boards watched", f.Subscribers}} {
+		var x, rate, p50, p99, cpu []float64
+		for _, p := range kind.points {
+			x, rate, cpu = append(x, float64(p.Of)), append(rate, p.Load.Rate()), append(cpu, p.Cost.CPUEach)
+			p50, p99 = append(p50, p.Load.Latency.P50), append(p99, p.Load.Latency.P99)
+		}
+		charts = append(charts,
+			measure.Chart{Name: "scale-" + kind.name, Title: "Commands", X: kind.x, Y: "commands/s", LogX: true, Lines: []measure.Line{{Name: "SetTags", X: x, Y: rate}}},
+			measure.Chart{
+				Name: "scale-" + kind.name + "-latency", Title: "Latency", X: kind.x, Y: "ms", LogX: true, LogY: true,
+				Lines: []measure.Line{{Name: "p50", X: x, Y: p50}, {Name: "p99", X: x, Y: p99}},
+			},
+			measure.Chart{Name: "scale-" + kind.name + "-cpu", Title: "CPU of the engine", X: kind.x, Y: "µs a command", LogX: true, Lines: []measure.Line{{Name: "SetTags", X: x, Y: cpu}}})
+	}
+	return charts
+}
