@@ -19,6 +19,9 @@ CHROMIUM ?= chromium
 CONFORMANCE := rpc/conformance
 SUITE := $(GO) -C $(CONFORMANCE) tool -modfile=tools.mod connectconformance --mode server --conf config.yaml
 
+# A module of its own, with what the engine is compared with.
+PEERS := bench/peers
+
 # How long a package's tests may take. A hang fails instead of blocking for ever.
 TEST_TIMEOUT ?= 20m
 SOAK_TIMEOUT ?= 8h
@@ -41,6 +44,7 @@ check: format words lint generated static ## Check everything but the tests
 .PHONY: race
 race: ## Run all tests under the race detector
 	$(GO) test -race -count=1 -timeout=$(TEST_TIMEOUT) ./...
+	$(GO) -C $(PEERS) test -count=1 -timeout=$(TEST_TIMEOUT) ./...
 
 .PHONY: conformance
 conformance: ## Run connectrpc's conformance suite against the Connect edge
@@ -108,6 +112,10 @@ fuzz: ## Run every fuzzer for FUZZTIME; FUZZ chooses some by their names
 	done
 	@echo "fuzzers: ok"
 
+.PHONY: peers
+peers: ## Compare with raw Pebble, PostgreSQL and NATS; takes minutes, wants a quiet machine
+	$(GO) -C $(PEERS) run . --results ../RESULTS.md --plots ../plots
+
 .PHONY: fmt
 fmt: $(BUF) ## Format Go and protobuf sources
 	$(TOOL) gofumpt -w .
@@ -160,9 +168,11 @@ words:
 lint: $(BUF)
 	@$(GO) vet ./...
 	@$(GO) -C $(CONFORMANCE) vet ./...
+	@$(GO) -C $(PEERS) vet ./...
 	@echo "go vet: ok"
 	@$(TOOL) staticcheck ./...
 	@cd $(CONFORMANCE) && $(GO) tool -modfile=$(CURDIR)/tools.mod staticcheck ./...
+	@cd $(PEERS) && $(GO) tool -modfile=$(CURDIR)/tools.mod staticcheck ./...
 	@echo "staticcheck: ok"
 	@dead=$$($(TOOL) deadcode -test ./...); \
 	if [ -n "$$dead" ]; then echo "$$dead"; exit 1; fi

@@ -83,6 +83,7 @@ var homes = map[string][]string{
 	"cel.dev/cel-go":                    {"rpc/bot/flow"},
 	"github.com/alecthomas/kong":        {"cmd", "bench"},
 	"go.opentelemetry.io":               {"cmd/intervene/traces"},
+	"github.com/wcharczuk/go-chart":     {"bench"},
 }
 
 // domainBans keep package engine pure: the same command on the same

@@ -19,7 +19,10 @@ import (
 type commands struct {
 	Ingest   ingestCommand   `cmd:"" help:"Signed webhooks, at a rate that rises until acks come too late."`
 	Commands commandsCommand `cmd:"" help:"What agents do, over Connect: so many in flight, or at a rate."`
+	Day      dayCommand      `cmd:"" help:"A mixed chat day: customers come, the bot answers, agents take over, boards are watched."`
 	Streams  streamsCommand  `cmd:"" help:"Boards watched by thousands while they change, some by nobody who reads."`
+	Scale    scaleCommand    `cmd:"" help:"Ten times the conversations, the history and the boards, and ten times that."`
+	All      allCommand      `cmd:"" help:"All of them, with their defaults."`
 	Raw      rawCommand      `cmd:"" hidden:"" help:"The plain server that others are compared with; a bench starts it by itself."`
 }
 

@@ -24,7 +24,7 @@ func BenchmarkOpen(b *testing.B) {
 	for done := 0; done < storedConversations; {
 		n := min(sliceOf(maxBatchAppends), storedConversations-done)
 		dealt, _ := load.next(b, n)
-		appendAll(b, j, dealt)
+		appendAll(b, j, dealt, nil)
 		done += n
 	}
 	crashed := filepath.Join(b.TempDir(), "crashed")

@@ -5,6 +5,7 @@ package journal
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -108,16 +109,19 @@ func (s *base) keep(a *engine.Append, sends []changedSend) {
 	}
 }
 
-// write writes each worker's part in its order, all workers at once.
-func (s *base) write(dealt [][]*encoded) {
+// write writes each worker's part in its order, all workers at once, and notes how
+// long each took.
+func (s *base) write(dealt [][]*encoded, laps [][]time.Duration) {
 	var wg sync.WaitGroup
-	for _, list := range dealt {
+	for w, list := range dealt {
 		wg.Go(func() {
 			done := make(chan struct{}, 1)
 			for _, e := range list {
+				began := time.Now()
 				e.done = done
 				s.queue <- e
 				<-done
+				laps[w] = append(laps[w], time.Since(began))
 			}
 		})
 	}

@@ -31,8 +31,9 @@ func BenchmarkCommand(b *testing.B) {
 			load.now(engine.InstantOf(time.Now()))
 			dealt, given := load.next(b, n)
 			rows := base.encode(b, dealt)
-			subject.time(n, func() { give(b, router, given) })
-			pebble.time(n, func() { base.write(rows) })
+			laps, pebbleLaps := subject.laps(inFlight, n), pebble.laps(inFlight, n)
+			subject.time(n, func() { give(b, router, given, laps) })
+			pebble.time(n, func() { base.write(rows, pebbleLaps) })
 		}
 		compare(b, j, base, inFlight, hot, slice)
 	})
@@ -44,16 +45,19 @@ type command struct {
 	to engine.ConversationID
 }
 
-// give gives each worker's commands in their order, all workers at once.
-func give(b *testing.B, router *actors.Router, dealt [][]command) {
+// give gives each worker's commands in their order, all workers at once, and notes
+// how long each took.
+func give(b *testing.B, router *actors.Router, dealt [][]command, laps [][]time.Duration) {
 	var wg sync.WaitGroup
-	for _, commands := range dealt {
+	for w, commands := range dealt {
 		wg.Go(func() {
 			for i := range commands {
+				began := time.Now()
 				if _, err := router.Do(context.Background(), commands[i].to, commands[i].Command); err != nil {
 					b.Errorf("command: got error %v, want none", err)
 					return
 				}
+				laps[w] = append(laps[w], time.Since(began))
 			}
 		})
 	}

@@ -251,7 +251,7 @@ func storeChats(b *testing.B, j *Journal, first, n int) engine.Instant {
 		l.chats[i%maxBatchAppends] = append(l.chats[i%maxBatchAppends], c)
 	}
 	for range chatSteps {
-		appendAll(b, j, l.deal(func(c *chat) engine.Append { return c.next(b) }))
+		appendAll(b, j, l.deal(func(c *chat) engine.Append { return c.next(b) }), nil)
 	}
 	var newest engine.Instant
 	appendAll(b, j, l.deal(func(c *chat) engine.Append {
@@ -264,7 +264,7 @@ func storeChats(b *testing.B, j *Journal, first, n int) engine.Instant {
 			b.Fatalf("lapse: got refusal %v and %d events, want History", refusal, len(a.Events))
 		}
 		return a
-	}))
+	}), nil)
 	return newest
 }
 

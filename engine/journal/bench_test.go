@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/intervenehq/intervene/engine"
@@ -33,15 +34,18 @@ func BenchmarkAppend(b *testing.B) {
 		slice := func(n int, subject, pebble *meter) {
 			dealt, _ := load.next(b, n)
 			rows := base.encode(b, dealt)
-			subject.time(n, func() { appendAll(b, j, dealt) })
-			pebble.time(n, func() { base.write(rows) })
+			laps, pebbleLaps := subject.laps(inFlight, n), pebble.laps(inFlight, n)
+			subject.time(n, func() { appendAll(b, j, dealt, laps) })
+			pebble.time(n, func() { base.write(rows, pebbleLaps) })
 		}
 		compare(b, j, base, inFlight, hot, slice)
 	})
 }
 
 // eachLoad runs a comparison at each concurrency and number of conversations.
+// Alone, an append waits for an fsync of its own: that is for fewer of them.
 func eachLoad(b *testing.B, run func(b *testing.B, inFlight, hot int)) {
+	b.Run("hot=100/inflight=1", func(b *testing.B) { run(b, 1, 100) })
 	for _, hot := range []int{10_000, 100_000} {
 		for _, inFlight := range []int{16, 256, 4096} {
 			b.Run(fmt.Sprintf("hot=%d/inflight=%d", hot, inFlight), func(b *testing.B) { run(b, inFlight, hot) })
@@ -52,6 +56,8 @@ func eachLoad(b *testing.B, run func(b *testing.B, inFlight, hot int)) {
 // sliceOf is how many appends one turn takes: some tenths of a second.
 func sliceOf(inFlight int) int {
 	switch {
+	case inFlight == 1:
+		return 250
 	case inFlight <= 16:
 		return 4_000
 	case inFlight <= 256:
@@ -79,6 +85,10 @@ func compare(b *testing.B, j *Journal, base *base, inFlight, hot int, slice func
 	b.ReportMetric(subject.rate()/pebble.rate(), "of-pebble")
 	b.ReportMetric(subject.cpuEach(), "cpu-µs")
 	b.ReportMetric(pebble.cpuEach(), "pebble-cpu-µs")
+	b.ReportMetric(subject.lap(50), "p50-ms")
+	b.ReportMetric(subject.lap(99), "p99-ms")
+	b.ReportMetric(pebble.lap(50), "pebble-p50-ms")
+	b.ReportMetric(pebble.lap(99), "pebble-p99-ms")
 	b.ReportMetric(float64(subject.allocs)/float64(subject.count), "allocs")
 	b.ReportMetric(float64(subject.bytes)/float64(subject.count), "B")
 	b.ReportMetric(float64(subject.count)/float64(after.syncs-before.syncs), "commands/fsync")
@@ -92,6 +102,43 @@ type meter struct {
 	count         int
 	elapsed, cpu  time.Duration
 	allocs, bytes uint64
+	// latest are how long each waited in the newest slice, by worker, and latency is
+	// of the slices before.
+	latest  [][]time.Duration
+	latency *hdrhistogram.Histogram
+}
+
+// longestLap is what longer ones count as.
+const longestLap = time.Minute
+
+// laps is where the workers of a slice note how long each of n took. What earlier
+// ones noted is added up.
+func (m *meter) laps(workers, n int) [][]time.Duration {
+	m.gather()
+	m.latest = make([][]time.Duration, workers)
+	for w := range m.latest {
+		m.latest[w] = make([]time.Duration, 0, share(n, workers, w))
+	}
+	return m.latest
+}
+
+func (m *meter) gather() {
+	if m.latency == nil {
+		m.latency = hdrhistogram.New(1, longestLap.Microseconds(), 3)
+	}
+	for _, took := range m.latest {
+		for _, lap := range took {
+			// Bounded here, so that it cannot be refused.
+			_ = m.latency.RecordValue(min(max(lap, time.Microsecond), longestLap).Microseconds())
+		}
+	}
+	m.latest = nil
+}
+
+// lap is in milliseconds.
+func (m *meter) lap(percentile float64) float64 {
+	m.gather()
+	return float64(m.latency.ValueAtPercentile(percentile)) / 1e3
 }
 
 func (m *meter) time(n int, run func()) {
@@ -150,15 +197,20 @@ func benchmarkJournal(b *testing.B) *Journal {
 	return j
 }
 
-// appendAll appends each worker's part in its order, all workers at once.
-func appendAll(b *testing.B, j *Journal, dealt [][]engine.Append) {
+// appendAll appends each worker's part in its order, all workers at once, and
+// notes how long each took, unless laps is nil.
+func appendAll(b *testing.B, j *Journal, dealt [][]engine.Append, laps [][]time.Duration) {
 	var wg sync.WaitGroup
-	for _, appends := range dealt {
+	for w, appends := range dealt {
 		wg.Go(func() {
 			for i := range appends {
+				began := time.Now()
 				if _, err := j.Append(appends[i]); err != nil {
 					b.Errorf("append: got error %v, want none", err)
 					return
+				}
+				if laps != nil {
+					laps[w] = append(laps[w], time.Since(began))
 				}
 			}
 		})
