@@ -14,6 +14,8 @@ import (
 const (
 	// openAtOnce bounds how many streams are being opened.
 	openAtOnce = 50
+	// openPatience is how long an opening that fails is tried again.
+	openPatience = 15 * time.Second
 	// longestReturn is how long who lost a stream takes to come back.
 	longestReturn = time.Second
 	// probeShare: one in so many subscribers reads every card.
@@ -47,7 +49,7 @@ func openFleet(ctx context.Context, subscribers []*subscriber) (*fleet, error) {
 		opening.Go(func() {
 			defer func() { <-slots }()
 			s.lags = &f.lags
-			response, err := s.open(ctx)
+			response, err := f.open(ctx, s)
 			if err != nil {
 				f.mu.Lock()
 				defer f.mu.Unlock()
@@ -63,6 +65,20 @@ func openFleet(ctx context.Context, subscribers []*subscriber) (*fleet, error) {
 		return nil, f.err
 	}
 	return f, nil
+}
+
+// open comes again while the server, busy with the others, lets a connection go.
+func (f *fleet) open(ctx context.Context, s *subscriber) (*http.Response, error) {
+	for deadline := time.Now().Add(openPatience); ; {
+		response, err := s.open(ctx)
+		if err == nil || time.Now().After(deadline) {
+			return response, err
+		}
+		f.lost.Add(1)
+		if rest(ctx, rand.N(longestReturn)) != nil {
+			return nil, err
+		}
+	}
 }
 
 // read comes back when a stream is lost, as frontends do.

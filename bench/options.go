@@ -114,7 +114,11 @@ func (r *run) report(name string, found finding) error {
 		if r.Quick {
 			mode = "Quick run (`--quick`)."
 		}
-		text := fmt.Sprintf("%s %s\n\n%s", mode, r.machine.String(), measure.Markdown(tables))
+		images, err := measure.Images(r.Results, r.Plots, found.charts())
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%s %s\n\n%s%s", mode, r.machine.String(), measure.Markdown(tables), images)
 		if err := measure.Insert(r.Results, name, text); err != nil {
 			return err
 		}

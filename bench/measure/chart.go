@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/wcharczuk/go-chart/v2"
 )
@@ -37,6 +38,24 @@ func Draw(folder string, charts []Chart) error {
 		}
 	}
 	return nil
+}
+
+// Images shows in a document what Draw has drawn into a folder.
+func Images(document, folder string, charts []Chart) (string, error) {
+	if folder == "" {
+		return "", nil
+	}
+	from, err := filepath.Rel(filepath.Dir(document), folder)
+	if err != nil {
+		return "", fmt.Errorf("show charts: %w", err)
+	}
+	var b strings.Builder
+	for _, c := range charts {
+		if _, err := os.Stat(filepath.Join(folder, c.Name+".svg")); err == nil {
+			fmt.Fprintf(&b, "\n![%s: %s by %s](%s)\n", c.Title, c.Y, c.X, filepath.ToSlash(filepath.Join(from, c.Name+".svg")))
+		}
+	}
+	return b.String(), nil
 }
 
 func (c *Chart) draw(path string) error {

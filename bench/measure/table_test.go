@@ -68,6 +68,10 @@ func TestDraw(t *testing.T) {
 			t.Errorf("%s: got %d bytes, %v, want an SVG", name, len(text), err)
 		}
 	}
+	images, err := Images(filepath.Join(filepath.Dir(dir), "RESULTS.md"), dir, []Chart{{Name: "log", Title: "T", X: "x", Y: "y"}, {Name: "point"}})
+	if want := "\n![T: y by x](plots/log.svg)\n"; images != want || err != nil {
+		t.Errorf("got images %q, %v, want %q", images, err, want)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "point.svg")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got error %v of a single point's chart, want that there is none", err)
 	}

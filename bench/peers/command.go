@@ -220,7 +220,11 @@ func (c *command) report(f *found) error {
 		}
 	}
 	if c.Results != "" {
-		text := fmt.Sprintf("%d rounds, turns of %s. %s\n\n%s", c.Rounds, c.For, f.Machine.String(), measure.Markdown(tables))
+		images, err := measure.Images(c.Results, c.Plots, f.charts())
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%d rounds, turns of %s. %s\n\n%s%s", c.Rounds, c.For, f.Machine.String(), measure.Markdown(tables), images)
 		if err := measure.Insert(c.Results, "peers", text); err != nil {
 			return err
 		}
