@@ -141,7 +141,7 @@ func (c *conversation) answer(r *request) (answer response) {
 func (c *conversation) work() *work {
 	return &work{
 		channel: c.state.Channel, contact: c.state.Contact, sendDue: c.index.Due[engine.DueSend], media: c.state.Media,
-		retention: c.router.policies[c.state.Workspace].Retention,
+		retention: c.router.policy(c.state.Workspace).Retention,
 	}
 }
 
@@ -184,16 +184,17 @@ func (c *conversation) load(ctx context.Context) error {
 // crash before the append returns leaves nothing or the whole append behind,
 // and nobody was told.
 func (c *conversation) run(r *request) response {
-	cmd, err := c.inform(r.command)
-	if err != nil {
-		return response{err: err}
-	}
-	workspace := cmd.Workspace
+	workspace := r.command.Workspace
 	if c.state.Exists() {
 		workspace = c.state.Workspace
 	}
+	policy := c.router.policy(workspace)
+	cmd, err := c.inform(r.command, &policy)
+	if err != nil {
+		return response{err: err}
+	}
 	now := engine.InstantOf(time.Now())
-	events, refusal := engine.Decide(c.state, cmd, c.router.policies[workspace], now)
+	events, refusal := engine.Decide(c.state, cmd, policy, now)
 	if len(events) == 0 {
 		return c.unchanged(cmd, refusal)
 	}
@@ -241,7 +242,7 @@ func (c *conversation) began() (engine.Instant, bool) {
 
 // inform adds to a command what only the journal knows, read here so that it
 // stands within the conversation's order.
-func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
+func (c *conversation) inform(cmd engine.Command, policy *engine.Policy) (engine.Command, error) {
 	switch b := cmd.Body.(type) {
 	case engine.RecordStatus:
 		var err error
@@ -271,7 +272,7 @@ func (c *conversation) inform(cmd engine.Command) (engine.Command, error) {
 		if b.Timer != engine.DueRetention || !c.state.Exists() {
 			break
 		}
-		kept := engine.InstantOf(time.Now()).Add(-c.router.policies[c.state.Workspace].Retention)
+		kept := engine.InstantOf(time.Now()).Add(-policy.Retention)
 		var err error
 		if b.OldestKept, err = c.router.store.OldestSince(c.id, kept); err != nil {
 			return cmd, fmt.Errorf("read oldest event to keep: %w", err)

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -25,8 +26,8 @@ const (
 
 // lane is where the turns of one workspace's bot wait, and where they are counted.
 type lane struct {
-	bot       Bot
-	deadline  time.Duration
+	// answers is who answers; a turn reads it once.
+	answers   atomic.Pointer[answering]
 	workspace string
 	metrics   *botMetrics
 	breaker   circuitbreaker.CircuitBreaker[any]
@@ -36,8 +37,15 @@ type lane struct {
 	waiting []engine.ConversationID
 }
 
-func newLane(bot Bot, deadline time.Duration, metrics *botMetrics, workspace string) *lane {
-	l := &lane{bot: bot, deadline: deadline, workspace: workspace, metrics: metrics}
+// answering is a bot, and how long it may take with a turn.
+type answering struct {
+	bot      Bot
+	deadline time.Duration
+}
+
+func newLane(a *answering, metrics *botMetrics, workspace string) *lane {
+	l := &lane{workspace: workspace, metrics: metrics}
+	l.answers.Store(a)
 	open := metrics.open.WithLabelValues(workspace)
 	l.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(BreakerFailures).WithSuccessThreshold(1).WithDelay(BreakerPause).

@@ -44,7 +44,8 @@ type RouterOptions struct {
 	Store Store
 	// Holds say what waits since a restore; nil: nothing does.
 	Holds Holds
-	// Policies are per workspace; a workspace without one has the zero policy.
+	// Policies are per workspace; a workspace without one has the zero policy. They are
+	// replaced with SetPolicies, and not changed.
 	Policies map[engine.WorkspaceID]engine.Policy
 	// MaxResident bounds the conversations in memory; 0: DefaultMaxResident.
 	MaxResident int
@@ -60,7 +61,7 @@ type RouterOptions struct {
 type Router struct {
 	store    Store
 	holds    Holds
-	policies map[engine.WorkspaceID]engine.Policy
+	policies atomic.Pointer[map[engine.WorkspaceID]engine.Policy]
 	tracer   Tracer
 	log      *slog.Logger
 	metrics  *routerMetrics
@@ -111,10 +112,11 @@ func (e *entry) waiting() uint64 { return e.sent - e.handled.Load() }
 func NewRouter(o RouterOptions) *Router {
 	log := logger(o.Log)
 	r := &Router{
-		store: o.Store, holds: o.Holds, policies: o.Policies, tracer: o.Tracer, log: log,
+		store: o.Store, holds: o.Holds, tracer: o.Tracer, log: log,
 		system: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
 		stop:   make(chan struct{}),
 	}
+	r.SetPolicies(o.Policies)
 	r.props = actor.PropsFromProducer(func() actor.Actor { return &conversation{router: r} }, actor.WithMailbox(newMailbox))
 	if o.MaxResident == 0 {
 		o.MaxResident = DefaultMaxResident
@@ -128,6 +130,17 @@ func NewRouter(o RouterOptions) *Router {
 	}
 	r.sweeper.Go(r.sweep)
 	return r
+}
+
+// SetPolicies replaces the policies of all workspaces. A request whose turn has come
+// ends under those that it began with.
+func (r *Router) SetPolicies(policies map[engine.WorkspaceID]engine.Policy) {
+	r.policies.Store(&policies)
+}
+
+// policy is a workspace's. A request reads it once.
+func (r *Router) policy(workspace engine.WorkspaceID) engine.Policy {
+	return (*r.policies.Load())[workspace]
 }
 
 // Do hands cmd to a conversation and waits for its answer. When ctx ends before
@@ -168,6 +181,10 @@ func (r *Router) work(ctx context.Context, id engine.ConversationID) (work, erro
 	}
 	return *answer.work, nil
 }
+
+// Answer returns once a conversation answered, whatever it said: one that nobody has, so
+// that it takes nobody's turn.
+func (r *Router) Answer() { _, _ = r.work(context.Background(), engine.ConversationID{}) }
 
 func (r *Router) request(lane Lane) *request {
 	q, _ := r.requests.Get().(*request)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,27 +48,48 @@ type TurnsOptions struct {
 type Turns struct {
 	*worker
 	router *Router
-	lanes  map[engine.WorkspaceID]*lane
+	counts *botMetrics
+
+	// lanes are replaced as a whole. One whose workspace is gone empties itself.
+	lanes     atomic.Pointer[map[engine.WorkspaceID]*lane]
+	replacing sync.Mutex
 }
 
 // StartTurns starts them; Stop ends them.
 func StartTurns(o TurnsOptions) *Turns {
 	t := &Turns{
 		worker: newWorker(engine.DueTurn, o.Agenda, newWorkerMetrics(o.Registerer), logger(o.Log)),
-		router: o.Router, lanes: make(map[engine.WorkspaceID]*lane, len(o.Bots)),
+		router: o.Router, counts: newBotMetrics(o.Registerer),
 	}
-	metrics := newBotMetrics(o.Registerer)
-	for workspace, bot := range o.Bots {
-		deadline := o.Deadlines[workspace]
-		if deadline == 0 {
-			deadline = TurnTimeout
-		}
-		t.lanes[workspace] = newLane(bot, deadline, metrics, string(workspace))
-	}
+	t.lanes.Store(new(map[engine.WorkspaceID]*lane))
+	t.SetBots(o.Bots, o.Deadlines)
 	t.ends = true
 	t.router.bells[engine.DueTurn].Store(&bell{t.worker})
 	t.start(TurnHands, t.route)
 	return t
+}
+
+// SetBots replaces the bots of all workspaces. A turn ends with the bot that it began
+// with; what waits in a lane goes to the new one, and finds there as much room and
+// the same breaker.
+func (t *Turns) SetBots(bots map[engine.WorkspaceID]Bot, deadlines map[engine.WorkspaceID]time.Duration) {
+	t.replacing.Lock()
+	defer t.replacing.Unlock()
+	present := *t.lanes.Load()
+	next := make(map[engine.WorkspaceID]*lane, len(bots))
+	for workspace, bot := range bots {
+		a := &answering{bot, deadlines[workspace]}
+		if a.deadline == 0 {
+			a.deadline = TurnTimeout
+		}
+		if l, ok := present[workspace]; ok {
+			l.answers.Store(a)
+			next[workspace] = l
+			continue
+		}
+		next[workspace] = newLane(a, t.counts, string(workspace))
+	}
+	t.lanes.Store(&next)
 }
 
 // Stop asks no more and waits for the bots that were asked.
@@ -80,7 +103,7 @@ func (t *Turns) route(ctx context.Context, id engine.ConversationID) {
 		t.end(id) // nothing is owed any more, or the sweep comes back to it
 		return
 	}
-	l, ok := t.lanes[request.Workspace]
+	l, ok := (*t.lanes.Load())[request.Workspace]
 	switch {
 	case request.AcceptedUntil != 0:
 		t.lapse(ctx, &request, l)
@@ -139,6 +162,9 @@ func (t *Turns) run(ctx context.Context, l *lane, request *engine.TurnRequest) {
 func (t *Turns) answer(ctx context.Context, l *lane, request *engine.TurnRequest) (outcome string, err error) {
 	id := request.ID.Conversation
 	body, err := l.ask(ctx, request)
+	if err != nil && ctx.Err() != nil {
+		return // the drain's time is over, which is no fault of the bot: the turn stays owed
+	}
 	if err != nil && !errors.Is(err, errBreakerOpen) { // of that the metric tells
 		t.log.WarnContext(ctx, "bot failed", slog.String("workspace", string(request.Workspace)),
 			slog.String("conversation", id.String()), slog.Any("error", err))
@@ -179,11 +205,12 @@ func (l *lane) ask(ctx context.Context, r *engine.TurnRequest) (engine.CommandBo
 	if !l.breaker.TryAcquirePermit() {
 		return failure(r), errBreakerOpen
 	}
-	r.Deadline = engine.InstantOf(time.Now().Add(l.deadline))
-	ctx, cancel := context.WithTimeout(ctx, l.deadline)
+	answers := l.answers.Load()
+	r.Deadline = engine.InstantOf(time.Now().Add(answers.deadline))
+	ctx, cancel := context.WithTimeout(ctx, answers.deadline)
 	defer cancel()
 	for try := 1; ; try++ {
-		a, err := l.turn(ctx, *r)
+		a, err := answers.turn(ctx, *r)
 		switch {
 		case err == nil && a.Given:
 			return nil, nil
@@ -204,13 +231,13 @@ func (l *lane) ask(ctx context.Context, r *engine.TurnRequest) (engine.CommandBo
 }
 
 // turn keeps a bot's panic from being everybody's.
-func (l *lane) turn(ctx context.Context, r engine.TurnRequest) (a engine.TurnAnswer, err error) {
+func (b *answering) turn(ctx context.Context, r engine.TurnRequest) (a engine.TurnAnswer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("bot panicked: %s", panicKind(cause))
 		}
 	}()
-	return l.bot.Turn(ctx, r)
+	return b.bot.Turn(ctx, r)
 }
 
 var errBreakerOpen = errors.New("the bot failed too often just now and is not asked")

@@ -67,8 +67,8 @@ func newEdge(t *testing.T, adjust ...func(*Options)) *edge {
 	options := Options{
 		Commands: e.memory, Conversations: e.memory, Boards: e.memory, Presences: presences, Tokens: tokens,
 		Starter: e.memory, References: e.memory, Identities: e.memory, Overviews: e.memory, DeadLetters: e.memory,
-		Templates: e.platform, Receipts: e.platform, Media: e.files, ReadReceipts: true,
-		Channels:  map[engine.ChannelID]engine.WorkspaceID{"main": "acme", "others": "other"},
+		Templates: e.platform, Receipts: e.platform, Media: e.files,
+		Settings:  Settings{ReadReceipts: true, Channels: map[engine.ChannelID]engine.WorkspaceID{"main": "acme", "others": "other"}},
 		JournalID: [16]byte{1}, Ready: func() bool { return true }, Log: slog.New(slog.NewTextHandler(e.log, nil)),
 	}
 	for _, f := range adjust {

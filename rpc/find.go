@@ -99,7 +99,7 @@ func (f *find) exact(show bool) error {
 		return nil
 	}
 	f.known = make(map[engine.ConversationID]bool)
-	for _, channel := range f.server.channelsOf[f.workspace] {
+	for _, channel := range f.server.served.Load().channelsOf[f.workspace] {
 		for _, number := range numbers {
 			id, ok, err := f.server.options.Identities.ByIdentity(channel, engine.Identity{Kind: engine.IdentityWaID, Value: number})
 			if err != nil {

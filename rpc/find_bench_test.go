@@ -55,7 +55,7 @@ func BenchmarkFindNothing(b *testing.B) {
 	server, err := rpc.New(rpc.Options{
 		Commands: empty{}, Conversations: j, Boards: empty{}, Presences: empty{}, Tokens: tokens, JournalID: j.ID(), Ready: func() bool { return true },
 		Starter: empty{}, References: empty{}, Identities: j, Overviews: empty{}, DeadLetters: empty{}, Templates: empty{}, Receipts: empty{}, Media: empty{},
-		Channels: map[engine.ChannelID]engine.WorkspaceID{journaltest.Channel: "acme"},
+		Settings: rpc.Settings{Channels: map[engine.ChannelID]engine.WorkspaceID{journaltest.Channel: "acme"}},
 	})
 	if err != nil {
 		b.Fatalf("make edge: %v", err)

@@ -125,7 +125,7 @@ func mayType(p Principal, card *engine.Card, now engine.Instant) error {
 // tellRead tells the customer's platform that card's conversation was read. It
 // is a courtesy: the command that it follows has succeeded, whatever comes of it.
 func (s *Server) tellRead(ctx context.Context, card *engine.Card) {
-	if !s.options.ReadReceipts {
+	if !s.served.Load().ReadReceipts {
 		return
 	}
 	if err := s.receipt(card, false); err != nil {

@@ -140,7 +140,7 @@ func (s service) StartConversation(ctx context.Context, r *intervenev1.StartConv
 // channel is one of the caller's workspace.
 func (s *Server) channel(ctx context.Context, id string) (engine.ChannelID, error) {
 	channel := engine.ChannelID(id)
-	if ws, ok := s.options.Channels[channel]; !ok || ws != callerOf(ctx).Workspace {
+	if ws, ok := s.served.Load().Channels[channel]; !ok || ws != callerOf(ctx).Workspace {
 		return "", invalid("channel_id", "must be one of the workspace's channels")
 	}
 	return channel, nil

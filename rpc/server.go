@@ -13,17 +13,16 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpcreflect"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
 
@@ -53,13 +52,8 @@ type Options struct {
 	Templates     Templates
 	Receipts      Receipts
 	Media         Media
-	// Channels are all that there are, with whose they are.
-	Channels map[engine.ChannelID]engine.WorkspaceID
-	// AllowedOrigins are those of pages served elsewhere that may call: scheme,
-	// host and port, as browsers write them.
-	AllowedOrigins []string
-	// ReadReceipts lets MarkRead tell the customer's platform, too.
-	ReadReceipts bool
+	// Settings are what may change while the edge serves.
+	Settings
 	// Tokens says who may call; its owner replaces it when the configuration changes.
 	Tokens *Tokens
 	// SessionKey seals the sessions of pages; zero: one of this edge alone, whose
@@ -134,12 +128,13 @@ type Server struct {
 	streams  *streamLimiter
 	views    *views
 	finds    findLimiter
-	// channelsOf are those of each workspace.
-	channelsOf map[engine.WorkspaceID][]engine.ChannelID
+	// served is what Reconfigure replaces. A call reads it once.
+	served atomic.Pointer[served]
+	// inner serves what those of served let through.
+	inner http.Handler
 	// templates are what Templates last said.
 	templates *templateCache
 	receipts  *receipts
-	handler   http.Handler
 
 	drain    sync.Once
 	draining chan struct{} // closed by Drain
@@ -203,26 +198,21 @@ func New(options Options) (*Server, error) {
 		receipts:  newReceipts(options.Receipts, options.Log, m),
 		draining:  make(chan struct{}),
 	}
-	s.channelsOf = channelsOf(options.Channels)
-	if s.handler, err = crossOrigin(options.AllowedOrigins, s.withCall(s.procedures(rules))); err != nil {
+	s.inner = s.withCall(s.procedures(rules))
+	serve, err := s.Reconfigure(options.Settings)
+	if err != nil {
 		return nil, fmt.Errorf("new Connect edge: %w", err)
 	}
+	serve()
 	return s, nil
-}
-
-// channelsOf turns all channels around: those of each workspace, in order.
-func channelsOf(all map[engine.ChannelID]engine.WorkspaceID) map[engine.WorkspaceID][]engine.ChannelID {
-	channels := make(map[engine.WorkspaceID][]engine.ChannelID)
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		channels[all[id]] = append(channels[all[id]], id)
-	}
-	return channels
 }
 
 // Handler serves everything that the edge has, each procedure under its own
 // path. What wraps it must keep the deadlines of the http.ResponseWriter
 // reachable (see http.ResponseController).
-func (s *Server) Handler() http.Handler { return s.handler }
+func (s *Server) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.served.Load().handler.ServeHTTP(w, r) })
+}
 
 // Drain asks every stream to go away and come back; new ones are asked at once.
 // Unary calls go on. Register it with http.Server.RegisterOnShutdown.

@@ -51,6 +51,14 @@ type templateList struct {
 	err   error
 }
 
+// forget makes every list be asked for again. One that is being asked for is told to
+// those who wait for it, and then forgotten.
+func (c *templateCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.lists)
+}
+
 func (c *templateCache) of(channel engine.ChannelID) *templateList {
 	c.mu.Lock()
 	defer c.mu.Unlock()

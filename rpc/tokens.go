@@ -80,14 +80,25 @@ func NewTokens(list []Token) (*Tokens, error) {
 // Replace makes list the table. Streams whose token is not in it, or stands for
 // somebody else, end; on an error the table stays as it was.
 func (t *Tokens) Replace(list []Token) error {
-	next, err := newTokenTable(list)
+	serve, err := t.Prepare(list)
 	if err != nil {
 		return err
 	}
-	if last := t.current.Swap(next); last != nil {
-		close(last.replaced)
-	}
+	serve()
 	return nil
+}
+
+// Prepare makes list ready, and answers what makes it the table, as Replace does.
+func (t *Tokens) Prepare(list []Token) (serve func(), err error) {
+	next, err := newTokenTable(list)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if last := t.current.Swap(next); last != nil {
+			close(last.replaced)
+		}
+	}, nil
 }
 
 func newTokenTable(list []Token) (*tokenTable, error) {

@@ -21,6 +21,7 @@ import (
 // commands is the command line.
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the engine."`
+	Config  configCommands `cmd:"" help:"Check a configuration, or print an example of one."`
 	Demo    demoCommand    `cmd:"" help:"Play a day: engine, customers, a hostile network and agents in one process."`
 	Graph   graphCommand   `cmd:"" help:"Run the stand-in for Meta's Graph API on loopback."`
 	Flow    flowCommands   `cmd:"" help:"Check a bot's flow file, talk to it, or draw it."`
@@ -38,6 +39,8 @@ type console struct {
 	out io.Writer
 	err io.Writer // what is told besides
 	log *slog.Logger
+	// level is the log's; info unless a command sets it.
+	level *slog.LevelVar
 }
 
 // errFound ends a command that did its work and found something wrong, which
@@ -69,7 +72,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	err = parsed.Run(console{in: os.Stdin, out: stdout, err: stderr, log: slog.New(slog.NewJSONHandler(stderr, nil))})
+	level := new(slog.LevelVar)
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
+	err = parsed.Run(console{in: os.Stdin, out: stdout, err: stderr, log: log, level: level})
 	switch {
 	case err == nil:
 		return 0

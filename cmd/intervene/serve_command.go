@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -19,36 +20,32 @@ type serveCommand struct {
 	Config string `required:"" type:"existingfile" placeholder:"FILE" help:"The configuration; docs/CONFIG.md tells its keys."`
 }
 
-// Run serves until SIGTERM or an interrupt, then drains. SIGHUP takes the
-// tokens anew.
+// Run serves until SIGTERM or an interrupt, then drains; a second one ends that at
+// once. SIGHUP reloads the configuration.
 func (s serveCommand) Run(ctx context.Context, c console) error {
-	loaded, err := config.Load(s.Config)
+	read := func() (*config.Config, error) { return config.Load(s.Config) }
+	loaded, err := read()
 	if err != nil {
 		return err
 	}
 	limitMemory(c.log)
-	engine, err := serve.Start(loaded, c.log)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // before it would end a process that serves
+	defer signal.Stop(hangup)
+	engine, err := serve.Start(loaded, c.log, serve.WithSource(read), serve.WithLevel(c.level))
 	if err != nil {
 		return err
 	}
-	c.log.Info("ready", slog.String("listen", engine.Addr().String()), slog.String("admin_listen", engine.AdminAddr().String()))
-
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+	c.log.Info("ready", "listen", engine.Addr().String(), "admin_listen", engine.AdminAddr().String())
+	serve.NotifyReady()
 	for {
 		select {
 		case <-ctx.Done():
-			c.log.Info("draining")
-			if err := engine.Stop(context.WithoutCancel(ctx)); err != nil {
-				return fmt.Errorf("drain: %w", err)
-			}
-			c.log.Info("stopped")
-			return nil
+			return drain(ctx, engine, c)
 		case err := <-engine.Failed():
 			return err
 		case <-hangup:
-			s.reload(engine, c.log)
+			_, _ = engine.Reload() // which has told what became of it
 		}
 	}
 }
@@ -69,18 +66,25 @@ func limitMemory(log *slog.Logger) {
 	}
 }
 
-// reload keeps what is there when the file is wrong: a typing error must not
-// lock everybody out.
-func (s serveCommand) reload(engine *serve.Engine, log *slog.Logger) {
-	next, err := config.Load(s.Config)
-	if err != nil {
-		log.Error("reload refused, the tokens stay as they are", slog.Any("error", err))
-		return
+// errAtOnce ends a drain that somebody has no time for. It is as safe as a power cut.
+var errAtOnce = errors.New("ended at once by a second signal: what was not finished goes on at the next start")
+
+func drain(ctx context.Context, engine *serve.Engine, c console) error {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(again)
+	c.log.Info("draining")
+	serve.NotifyStopping()
+	stopped := make(chan error, 1)
+	go func() { stopped <- engine.Stop(context.WithoutCancel(ctx)) }() // ends with the process at the latest
+	select {
+	case err := <-stopped:
+		if err != nil {
+			return fmt.Errorf("drain: %w", err)
+		}
+		c.log.Info("stopped")
+		return nil
+	case <-again:
+		return errAtOnce
 	}
-	ignored, err := engine.Reload(next)
-	if err != nil {
-		log.Error("reload refused, the tokens stay as they are", slog.Any("error", err))
-		return
-	}
-	log.Info("tokens reloaded", slog.Any("waits_for_restart", ignored))
 }

@@ -17,8 +17,9 @@ const (
 	DefaultGraphVersion = "v25.0"
 	// MaxMessagesPerSecond bounds what may be configured as a number's throughput.
 	MaxMessagesPerSecond = 10_000
-	// MaxAppSecrets is two: the present secret and, while it rotates, the next.
-	MaxAppSecrets = 2
+	// MaxAppSecrets bounds what a webhook's signature is tried with: the present secret
+	// and, while it rotates, the others.
+	MaxAppSecrets = 4
 )
 
 type (
@@ -70,7 +71,7 @@ type Tracer interface {
 type App struct {
 	ID          AppID
 	VerifyToken Secret
-	// AppSecrets are one or two; a body signed with either is Meta's.
+	// AppSecrets are one or more; a body signed with any is Meta's.
 	AppSecrets []Secret
 	// GraphBaseURL may be plain http and loopback; GraphVersion is the path's
 	// first element. Empty means the default.
@@ -177,7 +178,7 @@ func (a App) validate() error {
 		errs = append(errs, errors.New("verify_token must not be empty"))
 	}
 	if n := len(a.AppSecrets); n < 1 || n > MaxAppSecrets {
-		errs = append(errs, fmt.Errorf("app_secrets has %d, want 1 or %d", n, MaxAppSecrets))
+		errs = append(errs, fmt.Errorf("app_secrets has %d, want 1 to %d", n, MaxAppSecrets))
 	}
 	for _, secret := range a.AppSecrets {
 		if secret == "" {

@@ -52,7 +52,7 @@ func checkExample(t *testing.T, name string, body []byte) {
 	t.Helper()
 	channels := map[PhoneNumberID]Channel{"106540352242922": testConfig().Channels[0]}
 	e := newEdge(t)
-	e.apps["main"].channels = channels
+	(*e.apps.Load())["main"].channels = channels
 	wantStatus(t, e.post("main", testSecret, body), http.StatusOK)
 	d, err := parse(body, channels)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,7 +39,7 @@ const (
 // Graph is the client of the Graph API. It keeps connections, and nothing of
 // what it sends. All methods are safe for concurrent use.
 type Graph struct {
-	channels  map[engine.ChannelID]graphChannel // fixed by NewGraph
+	served    atomic.Pointer[graphChannels] // replaced by Reconfigure
 	client    *http.Client
 	transport *http.Transport
 	logger    *slog.Logger
@@ -49,6 +50,14 @@ type Graph struct {
 	media     *http.Client // for files that came, from wherever Meta keeps them
 	failures  rate.Sometimes
 	draw      func(time.Duration) time.Duration // replaced by tests
+}
+
+// graphChannels are the channels that the Graph API is called for. An attempt reads
+// them once.
+type graphChannels struct {
+	byID map[engine.ChannelID]graphChannel
+	// trusted are the Graph API's own places, which may be dialled wherever they are.
+	trusted map[string]bool
 }
 
 type graphChannel struct {
@@ -64,20 +73,16 @@ type graphChannel struct {
 // NewGraph makes the client of all of config's channels. It connects to nothing
 // before the first send.
 func NewGraph(config Config, logger *slog.Logger, metrics *Metrics) (*Graph, error) {
-	if err := config.Validate(); err != nil {
-		return nil, fmt.Errorf("configure the Graph client: %w", err)
-	}
 	transport := newGraphTransport()
 	uploads, err := newUploads(config.Files)
 	if err != nil {
 		return nil, fmt.Errorf("configure the Graph client: %w", err)
 	}
-	pace, err := newPace(config, metrics)
+	pace, err := newPace(metrics)
 	if err != nil {
 		return nil, fmt.Errorf("configure the Graph client: %w", err)
 	}
 	g := &Graph{
-		channels:  make(map[engine.ChannelID]graphChannel, len(config.Channels)),
 		transport: transport,
 		client: &http.Client{
 			Transport: transport,
@@ -95,20 +100,61 @@ func NewGraph(config Config, logger *slog.Logger, metrics *Metrics) (*Graph, err
 	if config.Transport != nil {
 		g.client.Transport = config.Transport
 	}
-	g.media = newMediaClient(config)
+	g.media = g.newMediaClient(config.Transport)
+	serve, err := g.Reconfigure(config)
+	if err != nil {
+		return nil, err
+	}
+	serve()
+	return g, nil
+}
+
+// Reconfigure makes the apps and channels of config ready, and answers what puts them
+// into force, for requests that begin after it; config's other fields are not looked
+// at. A channel keeps its pace, and what Meta said of it unless it is called in another
+// way than before. A send to a channel that is gone is held, and asks again.
+func (g *Graph) Reconfigure(config Config) (serve func(), err error) {
+	next, err := newGraphChannels(config)
+	if err != nil {
+		return nil, fmt.Errorf("configure the Graph client: %w", err)
+	}
+	return func() {
+		last := g.served.Swap(next)
+		g.pace.serve(config.Channels, func(id engine.ChannelID) bool {
+			before, known := last.channel(id)
+			after := next.byID[id]
+			return known && before.authorization == after.authorization && before.messagesURL == after.messagesURL
+		})
+	}, nil
+}
+
+func newGraphChannels(config Config) (*graphChannels, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	served := &graphChannels{byID: make(map[engine.ChannelID]graphChannel, len(config.Channels)), trusted: make(map[string]bool)}
 	apps := make(map[AppID]App, len(config.Apps))
 	for _, app := range config.withDefaults().Apps {
 		apps[app.ID] = app
 	}
 	for _, channel := range config.Channels {
-		app := apps[channel.App]
-		known, err := newGraphChannel(app, channel)
+		known, err := newGraphChannel(apps[channel.App], channel)
 		if err != nil {
-			return nil, fmt.Errorf("configure the Graph client: channel %q: %w", channel.ID, err)
+			return nil, fmt.Errorf("channel %q: %w", channel.ID, err)
 		}
-		g.channels[channel.ID] = known
+		served.byID[channel.ID] = known
+		served.trusted[hostPort(known.baseURL)] = true
 	}
-	return g, nil
+	return served, nil
+}
+
+// channel finds one; there is none where nothing is served yet.
+func (s *graphChannels) channel(id engine.ChannelID) (graphChannel, bool) {
+	if s == nil {
+		return graphChannel{}, false
+	}
+	known, ok := s.byID[id]
+	return known, ok
 }
 
 func newGraphChannel(app App, channel Channel) (graphChannel, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -211,8 +212,12 @@ func TestGraphDialsNothingPrivate(t *testing.T) {
 	defer inside.Close()
 	config := testConfig()
 	config.Apps[0].MediaHosts = []string{"127.0.0.1"}
-	client := newMediaClient(config)
-	defer client.CloseIdleConnections()
+	g, err := NewGraph(config, slog.New(slog.DiscardHandler), NewMetrics(nil))
+	if err != nil {
+		t.Fatalf("NewGraph: got error %v, want none", err)
+	}
+	defer g.Close()
+	client := g.media
 	response, err := client.Get(inside.URL)
 	if err == nil {
 		t.Errorf("got status %d, want an error", response.StatusCode)
@@ -239,9 +244,9 @@ func TestGraphTemplates(t *testing.T) {
 	}))
 	defer server.Close()
 	e := newGraphEdge(t, server.URL)
-	channel := e.channels["acme-main"]
+	channel := e.served.Load().byID["acme-main"]
 	channel.templatesURL = server.URL + "/v25.0/99/message_templates"
-	e.channels["acme-main"] = channel
+	e.served.Load().byID["acme-main"] = channel
 	got, err := e.Templates(t.Context(), "acme-main")
 	if err != nil {
 		t.Fatalf("Templates: got error %v, want none", err)

@@ -24,19 +24,13 @@ const MediaTimeout = 5 * time.Minute
 // newMediaClient fetches from allow-listed hosts, whose names might still lead
 // inside: private addresses are refused when they are dialled, after the name
 // was resolved. The configured Graph API itself may stand anywhere.
-func newMediaClient(config Config) *http.Client {
+func (g *Graph) newMediaClient(instead http.RoundTripper) *http.Client {
 	transport := newGraphTransport()
 	guard := ssrf.New(ssrf.WithAnyPort())
-	trusted := make(map[string]bool)
-	for _, app := range config.withDefaults().Apps {
-		if base, err := url.Parse(app.GraphBaseURL); err == nil {
-			trusted[hostPort(base)] = true
-		}
-	}
 	open := &net.Dialer{Timeout: graphDialTimeout, KeepAlive: graphKeepAlive}
 	guarded := &net.Dialer{Timeout: graphDialTimeout, KeepAlive: graphKeepAlive, Control: guard.Safe}
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if trusted[address] {
+		if g.served.Load().trusted[address] {
 			return open.DialContext(ctx, network, address)
 		}
 		return guarded.DialContext(ctx, network, address)
@@ -46,8 +40,8 @@ func newMediaClient(config Config) *http.Client {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if config.Transport != nil {
-		client.Transport = config.Transport
+	if instead != nil {
+		client.Transport = instead
 	}
 	return client
 }
@@ -69,7 +63,7 @@ func hostPort(u *url.URL) string {
 // it lies where nobody may fetch it from; any other may pass.
 func (g *Graph) Fetch(ctx context.Context, id engine.ChannelID, media engine.Media) (io.ReadCloser, error) {
 	start := time.Now()
-	channel, ok := g.channels[id]
+	channel, ok := g.served.Load().channel(id)
 	if !ok {
 		return nil, &engine.Error{Code: engine.CodeUnavailable, Err: errors.New("channel is not configured")}
 	}

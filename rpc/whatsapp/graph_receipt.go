@@ -26,7 +26,7 @@ type typingIndicator struct {
 // an answer is being written: for 25 seconds, or until it comes. Nothing
 // rests on it: it is not repeated.
 func (g *Graph) MarkRead(ctx context.Context, id engine.ChannelID, external string, typing bool) error {
-	channel, ok := g.channels[id]
+	channel, ok := g.served.Load().channel(id)
 	if !ok {
 		return &engine.Error{Code: engine.CodeNotFound}
 	}

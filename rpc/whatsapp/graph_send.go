@@ -28,7 +28,7 @@ func (g *Graph) Send(ctx context.Context, o engine.Outbound) (result engine.Atte
 		g.metrics.graphRequest(operationSend, result.State, code, time.Since(start))
 	}()
 
-	channel, ok := g.channels[o.Channel]
+	channel, ok := g.served.Load().channel(o.Channel)
 	if !ok {
 		g.metrics.graphPauses.WithLabelValues(unknownChannelLabel).Inc()
 		g.logFailure(ctx, o.Channel, "send to a channel that is not configured", slog.Int("attempt", int(o.Attempt)))

@@ -23,7 +23,7 @@ const (
 // Templates asks for all templates of a channel's account. CodeInvalid says that
 // no waba_id is configured.
 func (g *Graph) Templates(ctx context.Context, id engine.ChannelID) ([]engine.TemplateInfo, error) {
-	channel, ok := g.channels[id]
+	channel, ok := g.served.Load().channel(id)
 	if !ok || channel.templatesURL == "" {
 		return nil, &engine.Error{Code: engine.CodeInvalid, Field: "channel_id", Problem: "has no waba_id in the configuration"}
 	}

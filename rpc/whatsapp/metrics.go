@@ -131,6 +131,11 @@ func (m *Metrics) breaker(channel engine.ChannelID, state breakerState) {
 	m.graphBreaker.WithLabelValues(string(channel)).Set(float64(state))
 }
 
+// forgetBreaker: the channel is no more, and its breaker holds nothing back.
+func (m *Metrics) forgetBreaker(channel engine.ChannelID) {
+	m.graphBreaker.DeleteLabelValues(string(channel))
+}
+
 // graphCall counts a request that is no send.
 func (m *Metrics) graphCall(operation graphOperation, answer graphAnswer, took time.Duration) {
 	outcome := "failed"

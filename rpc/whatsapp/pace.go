@@ -3,6 +3,7 @@ package whatsapp
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -55,7 +56,7 @@ const (
 // contact, by what Meta answered, and by the number's breaker. It remembers
 // nothing over a restart. All methods are safe for concurrent use.
 type pace struct {
-	numbers map[engine.ChannelID]*number // fixed by newPace
+	numbers atomic.Pointer[map[engine.ChannelID]*number] // replaced by serve
 	metrics *Metrics
 	draw    func(time.Duration) time.Duration // replaced by tests
 
@@ -93,27 +94,54 @@ type breaker struct {
 	probed   time.Time // when the present probe began
 }
 
-// newPace makes the pace of all of config's channels.
-func newPace(config Config, metrics *Metrics) (*pace, error) {
+// newPace makes one that knows no channel yet.
+func newPace(metrics *Metrics) (*pace, error) {
 	pairs, err := simplelru.NewLRU[pairKey, *pair](MaxPairs, nil)
 	if err != nil {
 		return nil, err
 	}
-	p := &pace{numbers: make(map[engine.ChannelID]*number), metrics: metrics, draw: rand.N[time.Duration], pairs: pairs}
-	for _, channel := range config.Channels {
+	p := &pace{metrics: metrics, draw: rand.N[time.Duration], pairs: pairs}
+	p.numbers.Store(new(map[engine.ChannelID]*number))
+	return p, nil
+}
+
+// serve makes channels those that there are. Each keeps what is known of it, if keep
+// says so; its throughput is the new one in either case.
+func (p *pace) serve(channels []Channel, keep func(engine.ChannelID) bool) {
+	present := *p.numbers.Load()
+	next := make(map[engine.ChannelID]*number, len(channels))
+	for _, channel := range channels {
 		perSecond := channel.MessagesPerSecond
 		if perSecond == 0 {
 			perSecond = DefaultMessagesPerSecond
 		}
-		p.numbers[channel.ID] = &number{limiter: rate.NewLimiter(rate.Limit(perSecond), perSecond), retries: RetryBurst}
-		metrics.breaker(channel.ID, breakerClosed)
+		known, ok := present[channel.ID]
+		if ok && keep(channel.ID) {
+			known.limiter.SetLimit(rate.Limit(perSecond))
+			known.limiter.SetBurst(perSecond)
+			next[channel.ID] = known
+			continue
+		}
+		next[channel.ID] = &number{limiter: rate.NewLimiter(rate.Limit(perSecond), perSecond), retries: RetryBurst}
+		p.metrics.breaker(channel.ID, breakerClosed)
 	}
-	return p, nil
+	p.numbers.Store(&next)
+	for id := range present {
+		if _, stays := next[id]; !stays {
+			p.metrics.forgetBreaker(id)
+		}
+	}
+}
+
+// number is a channel's.
+func (p *pace) number(channel engine.ChannelID) (*number, bool) {
+	n, ok := (*p.numbers.Load())[channel]
+	return n, ok
 }
 
 // arrived counts n messages of customers, which use the number's throughput too.
 func (p *pace) arrived(channel engine.ChannelID, n int) {
-	number, ok := p.numbers[channel]
+	number, ok := p.number(channel)
 	if !ok {
 		return
 	}
@@ -125,7 +153,7 @@ func (p *pace) arrived(channel engine.ChannelID, n int) {
 
 // reserve answers 0 when a send may go now, or when to ask again.
 func (p *pace) reserve(channel engine.ChannelID, to engine.Contact) time.Duration {
-	number, ok := p.numbers[channel]
+	number, ok := p.number(channel)
 	if !ok {
 		return 0 // the send itself finds out, and says so
 	}
@@ -206,7 +234,7 @@ func (b *breaker) pass(now time.Time) {
 
 // served notes that the Graph API dealt with a send of channel, well or not.
 func (p *pace) served(channel engine.ChannelID) {
-	number, ok := p.numbers[channel]
+	number, ok := p.number(channel)
 	if !ok {
 		return
 	}
@@ -221,7 +249,7 @@ func (p *pace) served(channel engine.ChannelID) {
 
 // failed notes that nobody knows of a send of channel, or that it found nobody.
 func (p *pace) failed(channel engine.ChannelID) {
-	number, ok := p.numbers[channel]
+	number, ok := p.number(channel)
 	if !ok {
 		return
 	}
@@ -236,7 +264,7 @@ func (p *pace) failed(channel engine.ChannelID) {
 // paused opens the breaker of a channel that Meta refuses as a whole. It
 // answers how long it stays open.
 func (p *pace) paused(channel engine.ChannelID, asked time.Duration) time.Duration {
-	number, ok := p.numbers[channel]
+	number, ok := p.number(channel)
 	if !ok {
 		return pacePause.wait(1, asked, p.draw)
 	}
@@ -261,7 +289,7 @@ func (p *pace) open(channel engine.ChannelID, n *number, pace pacing, asked time
 
 // tooFast keeps a number back, or only its sends to one contact.
 func (p *pace) tooFast(o *engine.Outbound, wait time.Duration, contactAlone bool) {
-	number, ok := p.numbers[o.Channel]
+	number, ok := p.number(o.Channel)
 	if !ok {
 		return
 	}
@@ -287,7 +315,7 @@ func later(a, b time.Time) time.Time {
 
 // mayRetry takes one retry from the number's budget.
 func (p *pace) mayRetry(channel engine.ChannelID) bool {
-	number, ok := p.numbers[channel]
+	number, ok := p.number(channel)
 	if !ok {
 		return true
 	}

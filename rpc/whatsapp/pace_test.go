@@ -12,10 +12,11 @@ func newTestPace(t *testing.T, perSecond int) *pace {
 	t.Helper()
 	config := testConfig()
 	config.Channels[0].MessagesPerSecond = perSecond
-	p, err := newPace(config, NewMetrics(nil))
+	p, err := newPace(NewMetrics(nil))
 	if err != nil {
 		t.Fatalf("newPace: got error %v, want none", err)
 	}
+	p.serve(config.Channels, nil)
 	p.draw = func(longest time.Duration) time.Duration { return longest }
 	return p
 }

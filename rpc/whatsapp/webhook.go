@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/intervenehq/intervene/engine"
@@ -30,7 +31,7 @@ const (
 // Webhook is the handler that Meta delivers to. It keeps nothing between two
 // requests. All methods are safe for concurrent use.
 type Webhook struct {
-	apps       map[AppID]*webhookApp // fixed by NewWebhook
+	apps       atomic.Pointer[map[AppID]*webhookApp] // replaced by Reconfigure; a request reads it once
 	inbox      Inbox
 	logger     *slog.Logger
 	metrics    *Metrics
@@ -49,12 +50,7 @@ type webhookApp struct {
 
 // NewWebhook makes the handler of all of config's apps.
 func NewWebhook(config Config, inbox Inbox, logger *slog.Logger, metrics *Metrics) (*Webhook, error) {
-	if err := config.Validate(); err != nil {
-		return nil, fmt.Errorf("configure the webhook: %w", err)
-	}
-	config = config.withDefaults()
 	h := &Webhook{
-		apps:       make(map[AppID]*webhookApp, len(config.Apps)),
 		inbox:      inbox,
 		logger:     logger,
 		metrics:    metrics,
@@ -64,13 +60,31 @@ func NewWebhook(config Config, inbox Inbox, logger *slog.Logger, metrics *Metric
 		arrived:    config.Arrived,
 		shed:       config.Shed,
 	}
+	serve, err := h.Reconfigure(config)
+	if err != nil {
+		return nil, err
+	}
+	serve()
+	return h, nil
+}
+
+// Reconfigure makes the apps and channels of config ready, and answers what puts them
+// into force, for requests that begin after it; config's other fields are not looked
+// at. Items of a number that is gone are those of an unknown one: logged, counted, and
+// answered 200, so that Meta does not keep delivering them.
+func (h *Webhook) Reconfigure(config Config) (serve func(), err error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("configure the webhook: %w", err)
+	}
+	config = config.withDefaults()
+	apps := make(map[AppID]*webhookApp, len(config.Apps))
 	for _, app := range config.Apps {
-		h.apps[app.ID] = &webhookApp{App: app, channels: make(map[PhoneNumberID]Channel)}
+		apps[app.ID] = &webhookApp{App: app, channels: make(map[PhoneNumberID]Channel)}
 	}
 	for _, channel := range config.Channels {
-		h.apps[channel.App].channels[channel.PhoneNumberID] = channel
+		apps[channel.App].channels[channel.PhoneNumberID] = channel
 	}
-	return h, nil
+	return func() { h.apps.Store(&apps) }, nil
 }
 
 // ServeHTTP answers a handshake or a delivery for the app that the path names.
@@ -81,7 +95,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) ack {
-	app, ok := h.apps[AppID(r.PathValue("app"))]
+	app, ok := (*h.apps.Load())[AppID(r.PathValue("app"))]
 	switch {
 	case !ok:
 		return refuse(w, ackNotFound)

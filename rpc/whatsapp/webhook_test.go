@@ -606,7 +606,7 @@ func TestWebhookBoundsBytesInFlight(t *testing.T) {
 // word that no record has of its own.
 func TestWebhookLogsNoContent(t *testing.T) {
 	e := newEdge(t)
-	e.apps["main"].channels["number-canary"] = e.apps["main"].channels["1001"]
+	(*e.apps.Load())["main"].channels["number-canary"] = (*e.apps.Load())["main"].channels["1001"]
 	e.inbox.answer = func(context.Context, engine.Inbound) error {
 		return &engine.Error{Code: engine.CodeInvalid, Field: "x", Problem: "y"}
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/intervenehq/intervene/engine"
@@ -22,6 +23,9 @@ type Config struct {
 	DataDir     string // the folder of journal and files
 	// ErasureLedger is the file of the erasure ledger; empty: in DataDir.
 	ErasureLedger string
+	TLS           *TLS // nil: none on the public listener
+	LogLevel      slog.Level
+	Drain         Drain
 	Backup        *Backup // nil: none is made by the clock
 	Traces        *Traces // nil: nothing is recorded
 	// ReadReceipts shows customers that agents have read their messages.

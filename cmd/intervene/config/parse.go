@@ -84,11 +84,14 @@ type parser struct {
 }
 
 func (p *parser) config(v value) *Config {
-	f := p.mapping(v, "listen", "admin_listen", "data_dir", "erasure_ledger", "backup", "traces", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces")
+	f := p.mapping(v, "listen", "admin_listen", "data_dir", "erasure_ledger", "tls", "log_level", "drain", "backup", "traces", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces")
 	c := &Config{
 		Listen:      p.address(f["listen"], DefaultListen),
 		AdminListen: p.address(f["admin_listen"], DefaultAdminListen),
 		DataDir:     p.path(f["data_dir"], DefaultDataDir),
+		TLS:         p.tls(f["tls"]),
+		LogLevel:    p.logLevel(f["log_level"]),
+		Drain:       p.drain(f["drain"]),
 		Backup:      p.backup(f["backup"]),
 		Traces:      p.traces(f["traces"]),
 

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/intervenehq/intervene/engine"
 )
 
 func parsed(t *testing.T, text string) *Config {
@@ -20,55 +18,58 @@ func parsed(t *testing.T, text string) *Config {
 	return c
 }
 
-func TestWithTokens(t *testing.T) {
+func TestReload(t *testing.T) {
 	const ben = `      - {id: ben, role: ROLE_ADMIN, sha256: "0000000000000000000000000000000000000000000000000000000000000002"}` + "\n"
 	const cleo = `      - {id: cleo, role: ROLE_BOT, sha256: "0000000000000000000000000000000000000000000000000000000000000003"}` + "\n"
+	one := certificate(t, "one.example.com")
 	tests := []struct {
-		name, old, new string
-		callers        []engine.AgentID
-		ignored        []string
+		name, old, new   string
+		changed, waiting []string
 	}{
-		{"nothing", "", "", []engine.AgentID{"asha", "ben"}, nil},
-		{"a token goes", ben, "", []engine.AgentID{"asha"}, nil},
-		{"a token comes", ben, ben + cleo, []engine.AgentID{"asha", "ben", "cleo"}, nil},
-		{"a secret changes", "s3cr3t-t", "s3cr3t-u", []engine.AgentID{"asha", "ben"}, []string{"workspaces[acme].channels"}},
-		{"an app's secret changes", "s3cr3t-a", "s3cr3t-b", []engine.AgentID{"asha", "ben"}, []string{"whatsapp_apps"}},
-		{"the workspace goes", "id: acme\n", "id: globex\n", nil, []string{"workspaces[acme]", "workspaces[globex]"}},
-		{"addresses", "workspaces:", "listen: :1\nadmin_listen: :2\ndata_dir: x\nworkspaces:", []engine.AgentID{"asha", "ben"}, []string{"listen", "admin_listen", "data_dir"}},
+		{"nothing", "", "", nil, nil},
+		{"a token goes", ben, "", []string{"workspaces[acme].tokens"}, nil},
+		{"a token comes", ben, ben + cleo, []string{"workspaces[acme].tokens"}, nil},
+		{"a secret changes", "s3cr3t-t", "s3cr3t-u", []string{"workspaces[acme].channels[acme-main]"}, nil},
+		{"an app's secret changes", "s3cr3t-a", "s3cr3t-b", []string{"whatsapp_apps[main]"}, nil},
+		{"the workspace goes", "id: acme\n", "id: globex\n", []string{"workspaces[acme]", "workspaces[globex]"}, nil},
+		{"addresses", "workspaces:", "listen: :1\nadmin_listen: :2\ndata_dir: x\nworkspaces:", nil, []string{"listen", "admin_listen", "data_dir"}},
+		{"backups", "workspaces:", "erasure_ledger: e\nbackup: {folder: b}\ntraces: {endpoint: http://c}\nworkspaces:", []string{"backup"}, []string{"erasure_ledger", "traces"}},
+		{"TLS begins", "workspaces:", one + "workspaces:", nil, []string{"tls"}},
 		{
-			"backups", "workspaces:", "erasure_ledger: e\nbackup: {folder: b}\ntraces: {endpoint: http://c}\nworkspaces:",
-			[]engine.AgentID{"asha", "ben"},
-			[]string{"erasure_ledger", "backup", "traces"},
+			"the process", "workspaces:", "log_level: debug\ndrain: {delay: 5s}\nread_receipts: false\nallowed_origins: [\"https://a.example\"]\nworkspaces:",
+			[]string{"log_level", "drain", "read_receipts", "allowed_origins"},
+			nil,
 		},
 		{
-			"bot and hand-off", "    tokens:", "    bot: {flow: bot.yaml}\n    handoff: {auto_resolve_after: 0}\n    tokens:",
-			[]engine.AgentID{"asha", "ben"},
-			[]string{"workspaces[acme].bot", "workspaces[acme].handoff"},
+			"bot, hand-off and retention", "    tokens:", "    bot: {flow: bot.yaml}\n    handoff: {auto_resolve_after: 0}\n    retention_days: 3\n    tokens:",
+			[]string{"workspaces[acme].bot", "workspaces[acme].handoff", "workspaces[acme].retention_days"},
+			nil,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			running, untouched := parsed(t, minimal), parsed(t, minimal)
 			next := parsed(t, strings.Replace(minimal, tt.old, tt.new, 1))
-			reloaded, ignored := running.WithTokens(next)
-			if !slices.Equal(ignored, tt.ignored) {
-				t.Errorf("got ignored %q, want %q", ignored, tt.ignored)
-			}
-			var callers []engine.AgentID
-			for _, token := range reloaded.Workspaces[0].Tokens {
-				callers = append(callers, token.ID)
-			}
-			if !slices.Equal(callers, tt.callers) {
-				t.Errorf("got callers %q, want %q", callers, tt.callers)
+			got := running.Reload(next)
+			if !slices.Equal(got.Changed, tt.changed) || !slices.Equal(got.Waiting, tt.waiting) {
+				t.Errorf("got changed %q and waiting %q, want %q and %q", got.Changed, got.Waiting, tt.changed, tt.waiting)
 			}
 			if !reflect.DeepEqual(running, untouched) {
 				t.Errorf("got the running configuration changed")
 			}
-			reloaded.Workspaces[0].Tokens = untouched.Workspaces[0].Tokens
-			if !reflect.DeepEqual(reloaded, untouched) {
-				t.Errorf("got more than tokens changed")
+			again := got.InForce.Reload(next)
+			if len(again.Changed) > 0 || !slices.Equal(again.Waiting, tt.waiting) {
+				t.Errorf("reloaded again: got changed %q and waiting %q, want none and %q", again.Changed, again.Waiting, tt.waiting)
 			}
 		})
+	}
+}
+
+func TestReloadCertificate(t *testing.T) {
+	running := parsed(t, certificate(t, "one.example.com")+minimal)
+	next := parsed(t, certificate(t, "other.example.com")+minimal)
+	if got := running.Reload(next); !slices.Equal(got.Changed, []string{"tls"}) || got.InForce.TLS != next.TLS || len(got.Waiting) > 0 {
+		t.Errorf("got changed %q and waiting %q, want the certificate taken", got.Changed, got.Waiting)
 	}
 }
 

@@ -32,7 +32,10 @@ const (
 func (e *Engine) operate(mux *http.ServeMux) {
 	mux.Handle("POST "+BackupPath, fromHere(e.serveBackup))
 	mux.Handle("POST "+ReleasePath, fromHere(e.serveRelease))
-	mux.HandleFunc("GET "+HeldPath, func(w http.ResponseWriter, _ *http.Request) { e.answer(w, e.held()) })
+	mux.Handle("POST "+ReloadPath, fromHere(e.serveReload))
+	mux.Handle("PUT "+LogLevelPath, fromHere(e.changeLogLevel))
+	mux.HandleFunc("GET "+LogLevelPath, e.showLogLevel)
+	mux.HandleFunc("GET "+HeldPath, func(w http.ResponseWriter, _ *http.Request) { e.answer(w, http.StatusOK, e.held()) })
 }
 
 // fromHere lets only this machine in, and no browser that visits another site: not
@@ -149,10 +152,10 @@ func (e *Engine) serveRelease(w http.ResponseWriter, r *http.Request) {
 	}
 	e.log.Info("released what was held since the restore", slog.String("how", r.FormValue("how")),
 		slog.Int("sends", released.Sends), slog.Int("turns", released.Turns))
-	e.answer(w, released)
+	e.answer(w, http.StatusOK, released)
 }
 
-func (e *Engine) answer(w http.ResponseWriter, what any) {
+func (e *Engine) answer(w http.ResponseWriter, status int, what any) {
 	text, err := json.Marshal(what)
 	if err != nil {
 		e.log.Error("answer on the admin listener", slog.Any("error", err))
@@ -160,5 +163,6 @@ func (e *Engine) answer(w http.ResponseWriter, what any) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n')) // the operator went away
 }

@@ -11,10 +11,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/engine/archive"
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/engine/media"
@@ -47,6 +49,9 @@ type backups struct {
 	metrics *backupMetrics
 	pace    *rate.Limiter
 	running chan struct{} // holds a token while one runs
+	// plan is by what clock they are made; nil: by none. replanned tells of another one.
+	plan      atomic.Pointer[config.Backup]
+	replanned chan struct{}
 	// ctx ends when the engine stops: no drain waits for a backup.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -54,8 +59,8 @@ type backups struct {
 
 func newBackups(e *Engine) (*backups, error) {
 	b := &backups{
-		journal: e.journal, files: e.files, dir: e.config.DataDir, log: e.log,
-		pace: rate.NewLimiter(BackupRate, backupBurst), running: make(chan struct{}, 1),
+		journal: e.journal, files: e.files, dir: e.config.Load().DataDir, log: e.log,
+		pace: rate.NewLimiter(BackupRate, backupBurst), running: make(chan struct{}, 1), replanned: make(chan struct{}, 1),
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.metrics = newBackupMetrics(e.registry)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,25 +35,52 @@ const (
 // scheduled are the names of scheduled backups. They sort by time.
 var scheduled = regexp.MustCompile(`^intervene-(\d{8}T\d{6}Z)\.tar$`)
 
+// follow makes plan the clock from now on. A backup that is being made is finished.
+func (b *backups) follow(plan *config.Backup) {
+	b.plan.Store(plan)
+	select {
+	case b.replanned <- struct{}{}:
+	default: // it is about to look already
+	}
+}
+
 // schedule makes backups by the clock until ctx ends.
-func (b *backups) schedule(ctx context.Context, c config.Backup) {
-	for wait := b.untilNext(c); ; {
+func (b *backups) schedule(ctx context.Context) {
+	for {
+		c := b.plan.Load()
+		wait := time.Duration(math.MaxInt64)
+		if c != nil {
+			wait = b.untilNext(*c)
+		}
+		if !b.follows(ctx, c, wait) {
+			return
+		}
+	}
+}
+
+// follows makes backups by one clock, the first one after wait, until there is another
+// clock, or none any more.
+func (b *backups) follows(ctx context.Context, c *config.Backup, wait time.Duration) (another bool) {
+	for {
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return false
+		case <-b.replanned:
+			timer.Stop()
+			return true
 		case <-timer.C:
 		}
-		err := b.makeScheduled(ctx, c)
+		err := b.makeScheduled(ctx, *c)
 		switch {
 		case ctx.Err() != nil:
-			return
+			return false
 		case err != nil:
 			b.log.Error("backup failed", slog.Any("error", err))
 			wait = min(BackupRetry, c.Every)
 		default:
-			wait = b.untilNext(c)
+			wait = b.untilNext(*c)
 		}
 	}
 }

@@ -17,11 +17,14 @@ func (e *Engine) edgeOptions(inbox *actors.Inbox) rpc.Options {
 		Commands: e.router, Conversations: e.journal, Boards: e.board, Presences: e.presence,
 		Starter: inbox, References: references{e.journal}, Identities: e.journal, Overviews: e.overviews, DeadLetters: e.journal,
 		Templates: e.graph, Receipts: e.graph, Media: e.files,
-		Channels: workspacesOf(e.config), Tokens: e.tokens, ReadReceipts: e.config.ReadReceipts,
-		AllowedOrigins: e.config.AllowedOrigins, SessionKey: e.sessionKey,
-		JournalID: e.journal.ID(), Ready: e.router.Ready, Shed: e.memory.short, Interceptors: e.interceptors(),
+		Settings: settingsOf(e.config.Load()), Tokens: e.tokens, SessionKey: e.sessionKey,
+		JournalID: e.journal.ID(), Ready: e.Ready, Shed: e.memory.short, Interceptors: e.interceptors(),
 		Metrics: e.registry, Log: e.log,
 	}
+}
+
+func settingsOf(c *config.Config) rpc.Settings {
+	return rpc.Settings{Channels: workspacesOf(c), AllowedOrigins: c.AllowedOrigins, ReadReceipts: c.ReadReceipts}
 }
 
 func workspacesOf(c *config.Config) map[engine.ChannelID]engine.WorkspaceID {

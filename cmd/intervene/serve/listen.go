@@ -28,22 +28,26 @@ const (
 	adminHeaderBytes   = 32 << 10
 )
 
-func (e *Engine) listen(webhook http.Handler) error {
+func (e *Engine) listen() error {
+	c := e.config.Load()
 	mux := http.NewServeMux()
-	mux.Handle(WebhookPath, webhook)
+	mux.Handle(WebhookPath, e.traced(e.webhook))
 	mux.Handle("/", e.edge.Handler())
 	e.console.Handle(mux)
-	if e.bots.chatwoot != nil {
-		mux.Handle(chatwoot.Prefix, e.bots.chatwoot)
-	}
+	mux.Handle(chatwoot.Prefix, e.bots.gateway)
 	e.public = rpc.NewHTTPServer(mux)
 	e.public.RegisterOnShutdown(e.edge.Drain)
+	if c.TLS != nil {
+		e.public.TLSConfig = e.certificate.config()
+		e.certificate.register(e.registry)
+		e.warnOfExpiry()
+	}
 	e.admin = &http.Server{
 		Handler: e.adminMux(), ReadHeaderTimeout: adminHeaderTimeout, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: adminHeaderBytes,
 	}
 
 	listeners := make([]net.Listener, 0, 2)
-	for _, address := range []string{e.config.Listen, e.config.AdminListen} {
+	for _, address := range []string{c.Listen, c.AdminListen} {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			for _, open := range listeners {
@@ -63,8 +67,12 @@ func (e *Engine) listen(webhook http.Handler) error {
 }
 
 func (e *Engine) serve(server *http.Server, l net.Listener) {
+	serve := server.Serve
+	if server.TLSConfig != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
 	e.group.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			e.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
 		}
 	})
@@ -73,14 +81,8 @@ func (e *Engine) serve(server *http.Server, l net.Listener) {
 func (e *Engine) adminMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: e.registry}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !e.router.Ready() {
-			say(w, http.StatusServiceUnavailable, "draining\n")
-			return
-		}
-		say(w, http.StatusOK, "ok\n")
-	})
+	mux.HandleFunc("GET /livez", e.serveLive)
+	mux.HandleFunc("GET /readyz", e.serveReady)
 	e.operate(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

@@ -14,7 +14,7 @@ import (
 // traces none of it knows that there could be some.
 
 func (e *Engine) startTraces() error {
-	c := e.config.Traces
+	c := e.config.Load().Traces
 	if c == nil {
 		return nil
 	}

@@ -38,11 +38,10 @@ type Bot struct {
 	numbers *numbers
 }
 
-// NewBot makes the bot of a workspace, and serves it: before the gateway serves.
+// NewBot makes the bot of a workspace. Its calls are taken once Serve was told of it.
 func (g *Gateway) NewBot(o Options) *Bot {
 	b := &Bot{options: o, client: *o.HTTP, numbers: g.numbers}
 	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	g.bots[o.Workspace] = b
 	return b
 }
 

@@ -102,6 +102,7 @@ func (s *shop) forgets() {
 		},
 	})
 	s.bot = s.gateway.NewBot(Options{HTTP: s.hook.Client(), URL: s.hook.URL, Workspace: "acme", Account: 7, AnswerWithin: time.Minute})
+	s.gateway.Serve(s.bot)
 }
 
 func (s *shop) opens() engine.ConversationID {

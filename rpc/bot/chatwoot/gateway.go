@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/intervenehq/intervene/engine"
@@ -45,17 +46,27 @@ type GatewayOptions struct {
 type Gateway struct {
 	options GatewayOptions
 	numbers *numbers
-	bots    map[engine.WorkspaceID]*Bot
+	bots    atomic.Pointer[map[engine.WorkspaceID]*Bot]
 	mux     *http.ServeMux
 }
 
-// NewGateway makes one. Its bots are made with NewBot.
+// NewGateway makes one. Its bots are made with NewBot, and served from Serve on.
 func NewGateway(o GatewayOptions) *Gateway {
-	g := &Gateway{options: o, numbers: newNumbers(o.Board), bots: make(map[engine.WorkspaceID]*Bot), mux: http.NewServeMux()}
+	g := &Gateway{options: o, numbers: newNumbers(o.Board), mux: http.NewServeMux()}
+	g.Serve()
 	g.mux.HandleFunc(messagesPath, g.calling(g.createMessage))
 	g.mux.HandleFunc(statusPath, g.calling(g.toggleStatus))
 	g.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, notFoundText) })
 	return g
+}
+
+// Serve takes calls of bots, and of no others from then on. One under way ends.
+func (g *Gateway) Serve(bots ...*Bot) {
+	served := make(map[engine.WorkspaceID]*Bot, len(bots))
+	for _, b := range bots {
+		served[b.options.Workspace] = b
+	}
+	g.bots.Store(&served)
 }
 
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
@@ -114,7 +125,7 @@ var errNotFound = &engine.Error{Code: engine.CodeNotFound}
 
 // call finds the conversation that r's path names.
 func (g *Gateway) call(r *http.Request, workspace engine.WorkspaceID, by engine.Party) (call, error) {
-	bot, ok := g.bots[workspace]
+	bot, ok := (*g.bots.Load())[workspace]
 	account, err := strconv.ParseInt(r.PathValue("account"), 10, 64)
 	if !ok || err != nil || account != bot.options.Account {
 		return call{}, errNotFound
