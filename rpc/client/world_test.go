@@ -119,7 +119,7 @@ func (w *world) start() {
 	w.edge, err = rpc.New(rpc.Options{
 		Commands: w.router, Conversations: w.journal, Boards: w.bursts, Presences: w.presences, Tokens: w.tokens,
 		Starter: w.inbox, References: nothing{}, Identities: nothing{}, Overviews: nothing{}, DeadLetters: w.journal, Templates: nothing{}, Receipts: nothing{}, Media: nothing{},
-		Settings: rpc.Settings{Channels: map[engine.ChannelID]engine.WorkspaceID{channel: acme, otherChannel: acme}, JournalID: w.journal.ID()},
+		Settings: rpc.Settings{Channels: map[engine.ChannelID]engine.WorkspaceID{channel: acme, otherChannel: acme}}, JournalID: w.journal.ID(),
 		Ready: func() bool { return true }, Log: log, Metrics: w.registry,
 	})
 	if err != nil {

@@ -55,8 +55,11 @@ type world struct {
 	meta   *standin.Graph
 	client *http.Client
 	log    slog.Handler // what the engine says goes there; nil: to the test
+	level  slog.LevelVar
 
 	mu       sync.Mutex
+	next     *config.Config // what a reload reads
+	misread  error          // if not this
 	requests []graphRequest
 }
 
@@ -153,6 +156,13 @@ func (w *world) in(t *testing.T) {
 	t.Cleanup(func() { w.t = before })
 }
 
+// read is how a reload reads the configuration.
+func (w *world) read() (*config.Config, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.next, w.misread
+}
+
 func (w *world) start() {
 	w.t.Helper()
 	handler := w.log
@@ -160,7 +170,7 @@ func (w *world) start() {
 		handler = slog.NewTextHandler(w.t.Output(), nil)
 	}
 	var err error
-	if w.engine, err = serve.Start(w.config, slog.New(handler)); err != nil {
+	if w.engine, err = serve.Start(w.config, slog.New(handler), serve.WithSource(w.read), serve.WithLevel(&w.level)); err != nil {
 		w.t.Fatalf("start the engine: %v", err)
 	}
 	if err := w.meta.SetWebhookURL("main", w.url("/webhooks/whatsapp/main")); err != nil {

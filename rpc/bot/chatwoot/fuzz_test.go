@@ -35,7 +35,7 @@ func FuzzCall(f *testing.F) {
 			return "acme", engine.Party{Kind: engine.Bot, ID: "robot"}, token == robot
 		},
 	})
-	g.NewBot(Options{HTTP: http.DefaultClient, Workspace: "acme", Account: 7})
+	g.Serve(g.NewBot(Options{HTTP: http.DefaultClient, Workspace: "acme", Account: 7}))
 	g.numbers.learn("acme", id)
 	const json, form, parts = "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"
 	for _, seed := range [][2]string{
