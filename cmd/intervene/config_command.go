@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 
 	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
@@ -46,6 +50,20 @@ func summary(c *config.Config) string {
 	}
 	return fmt.Sprintf("%d workspaces, %d apps, %d channels, %d tokens; listen %s (%s), admin_listen %s, data_dir %s",
 		len(c.Workspaces), len(c.Apps), channels, tokens, c.Listen, scheme, c.AdminListen, c.DataDir)
+}
+
+type reloadCommand struct {
+	adminAddress
+}
+
+// Run prints what the engine took and what waits for a restart, or why it took nothing.
+func (r reloadCommand) Run(ctx context.Context, c console) error {
+	answer, err := r.ask(ctx, http.MethodPost, serve.ReloadPath)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(c.out, io.LimitReader(answer.Body, maxAdminAnswer))
+	return errors.Join(err, answer.Body.Close())
 }
 
 type configExample struct{}

@@ -22,6 +22,7 @@ import (
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the engine."`
 	Config  configCommands `cmd:"" help:"Check a configuration, or print an example of one."`
+	Reload  reloadCommand  `cmd:"" help:"Have the running engine read its configuration again."`
 	Demo    demoCommand    `cmd:"" help:"Play a day: engine, customers, a hostile network and agents in one process."`
 	Graph   graphCommand   `cmd:"" help:"Run the stand-in for Meta's Graph API on loopback."`
 	Flow    flowCommands   `cmd:"" help:"Check a bot's flow file, talk to it, or draw it."`

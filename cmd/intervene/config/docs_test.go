@@ -21,7 +21,7 @@ func TestDocs(t *testing.T) {
 	full, least := parsed(t, examples[0][1]), parsed(t, examples[1][1])
 
 	fullWorkspace, leastWorkspace := full.Workspaces[0], least.Workspaces[0]
-	if full.Listen != least.Listen || full.AdminListen != least.AdminListen || full.DataDir != least.DataDir || full.ReadReceipts != least.ReadReceipts || fullWorkspace.Policy != leastWorkspace.Policy {
+	if full.Listen != least.Listen || full.AdminListen != least.AdminListen || full.DataDir != least.DataDir || full.ReadReceipts != least.ReadReceipts || full.LogLevel != least.LogLevel || full.Drain != least.Drain || fullWorkspace.Policy != leastWorkspace.Policy {
 		t.Errorf("got another meaning with the defaults written out than without:\n%s%s", describe(full), describe(least))
 	}
 	if app := full.Apps[0]; app.GraphBaseURL != DefaultGraphBaseURL || app.GraphVersion != DefaultGraphVersion {
@@ -31,7 +31,7 @@ func TestDocs(t *testing.T) {
 	for _, told := range []string{
 		DefaultListen, DefaultAdminListen, DefaultDataDir, DefaultGraphBaseURL, DefaultGraphVersion, hours, idForm.String(),
 		string(RoleAgent), string(RoleSupervisor), string(RoleBot), string(RoleAdmin),
-		"listen", "admin_listen", "data_dir", "erasure_ledger", "backup", "folder", "every", "keep", "traces", "endpoint", "sample", "headers", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces", "id", "verify_token", "app_secrets", "graph_base_url", "graph_version",
+		"listen", "admin_listen", "data_dir", "erasure_ledger", "tls", "cert", "key", "log_level", "drain.delay", "drain.limit", "backup", "folder", "every", "keep", "traces", "endpoint", "sample", "headers", "read_receipts", "allowed_origins", "whatsapp_apps", "workspaces", "id", "verify_token", "app_secrets", "graph_base_url", "graph_version",
 		"channels", "whatsapp.app", "whatsapp.phone_number_id", "whatsapp.access_token", "bot", "flow", "connect.url", "connect.protocol", "connect.token", "webhook.url", "webhook.secret", "rasa.url", "rasa.token", "rasa.on_returned",
 		"chatwoot.url", "chatwoot.account_id", "chatwoot.answer_within", "deadline", "locale", "unavailable_message",
 		"handoff.takeover_from_active", "handoff.auto_resolve_after", "handoff.write_first", "handoff.outside_silence", "retention_days",

@@ -59,7 +59,7 @@ func TestExample(t *testing.T) {
 // TestExampleUncommented: what is commented out is right, too, each kind of bot by
 // itself.
 func TestExampleUncommented(t *testing.T) {
-	commented := regexp.MustCompile(`^( *)# ( *(?:- )?\{?[a-z_]+: .*|  ?[a-z]+:|tls:|backup:|bot:)$`)
+	commented := regexp.MustCompile(`^( *)# ( *(?:- )?\{?[a-z_]+: .*|  ?[a-z]+:|tls:|backup:|traces:|bot:)$`)
 	for _, kind := range botKinds {
 		var text strings.Builder
 		skipping := ""

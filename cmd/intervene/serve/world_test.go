@@ -237,16 +237,18 @@ func (w *world) do(member, method, path, contentType string, body []byte) (*http
 }
 
 // deliver posts a webhook as Meta would, and answers the status.
-func (w *world) deliver(body []byte) int {
+func (w *world) deliver(body []byte) int { return w.deliverTo(w.client, w.url(""), body) }
+
+func (w *world) deliverTo(client *http.Client, address string, body []byte) int {
 	mac := hmac.New(sha256.New, []byte(appSecret))
 	mac.Write(body)
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url("/webhooks/whatsapp/main"), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, address+"/webhooks/whatsapp/main", bytes.NewReader(body))
 	if err != nil {
 		w.t.Errorf("make a webhook: %v", err)
 		return 0
 	}
 	r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	response, err := w.client.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
 		w.t.Errorf("deliver a webhook: %v", err)
 		return 0
