@@ -27,7 +27,9 @@ func TestHealth(t *testing.T) {
 // balancers had time to notice.
 func TestUnreadyFirst(t *testing.T) {
 	w := newWorld(t)
-	w.reloaded(func(c *config.Config) { c.Drain = config.Drain{Delay: 2 * time.Second, Limit: config.DefaultDrainLimit} })
+	w.reloaded(func(c *config.Config) {
+		c.Drain = config.Drain{Delay: 2 * time.Second, Limit: config.DefaultDrainLimit}
+	})
 	stopped := make(chan error, 1)
 	engine := w.engine
 	go func() { stopped <- engine.Stop(t.Context()) }()

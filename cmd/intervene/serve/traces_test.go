@@ -273,7 +273,7 @@ func TestACollectorThatHangs(t *testing.T) {
 	w.told(w.card(nora.String()).GetConversationId(), intervenev1.PartyKind_PARTY_KIND_BOT, botSaid)
 	start := time.Now()
 	w.stop()
-	if took := time.Since(start); took > serve.DrainTimeout/2 {
-		t.Errorf("stop: got it after %s, want it soon: the drain has %s in all", took, serve.DrainTimeout)
+	if took := time.Since(start); took > config.DefaultDrainLimit/2 {
+		t.Errorf("stop: got it after %s, want it soon: the drain has %s in all", took, config.DefaultDrainLimit)
 	}
 }
