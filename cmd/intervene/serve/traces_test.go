@@ -21,7 +21,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/intervenehq/intervene/cmd/intervene/config"
-	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
