@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
-
-	"github.com/intervenehq/intervene/engine"
 )
 
 // Reloaded is what becomes of a configuration in force when another one is read, with
@@ -105,15 +102,3 @@ func (t *TLS) chain() [][]byte {
 	}
 	return t.Certificate.Certificate
 }
-
-// Workspace finds one by its id; nil: there is none.
-func (c *Config) Workspace(id engine.WorkspaceID) *Workspace {
-	i := slices.IndexFunc(c.Workspaces, func(w Workspace) bool { return w.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return &c.Workspaces[i]
-}
-
-// Lines are the problems one by one, at most MaxShownProblems of them.
-func (ps Problems) Lines() []string { return strings.Split(ps.Error(), "\n") }
