@@ -58,7 +58,7 @@ func newFuzzed(f *testing.F) *fuzzed {
 	server, err := New(Options{
 		Commands: u, Starter: u, Conversations: m, Boards: m, Presences: presences, Tokens: tokens, References: m, Identities: m, Overviews: m,
 		DeadLetters: m, Templates: platform, Receipts: platform, Media: newFiles(),
-		Channels:  map[engine.ChannelID]engine.WorkspaceID{"main": "acme", "others": "other"},
+		Settings:  Settings{Channels: map[engine.ChannelID]engine.WorkspaceID{"main": "acme", "others": "other"}},
 		JournalID: [16]byte{1}, Ready: func() bool { return true }, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {

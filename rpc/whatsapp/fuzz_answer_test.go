@@ -82,7 +82,7 @@ func FuzzGraphAnswer(f *testing.F) {
 	f.Add(200, "", []byte(`{"url":"https://lookaside.fbsbx.com.evil.test/x","messages":[{"id":7}]}`))
 	f.Add(200, "", []byte(`{"url":"https://user@lookaside.fbsbx.com/","messages":{}}`))
 	f.Add(200, "", []byte(`{"messages":[{"id":"`+strings.Repeat("x", MaxExternalBytes+1)+`"}]}`))
-	channel := graph.channels["acme-main"]
+	channel := graph.served.Load().byID["acme-main"]
 	f.Fuzz(func(t *testing.T, status int, retry string, body []byte) {
 		response := &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {retry}}, Body: io.NopCloser(bytes.NewReader(body))}
 		fuzztest.Bounded(t, len(body), func() {
