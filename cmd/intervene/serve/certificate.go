@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/intervenehq/intervene/cmd/intervene/config"
 )
 
@@ -43,14 +41,6 @@ func (c *certificate) config() *tls.Config {
 
 // expiry is when the certificate is over.
 func (c *certificate) expiry() time.Time { return c.current.Load().Leaf.NotAfter }
-
-// register adds the metric of a listener with TLS.
-func (c *certificate) register(registerer prometheus.Registerer) {
-	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "intervene_tls_certificate_expiry_timestamp_seconds",
-		Help: "When the certificate that the public listener shows is over.",
-	}, func() float64 { return float64(c.expiry().Unix()) }))
-}
 
 func (e *Engine) warnOfExpiry() {
 	if e.config.Load().TLS == nil {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -168,30 +166,4 @@ func (e *Engine) serveReady(w http.ResponseWriter, r *http.Request) {
 		text.WriteString("ok\n")
 	}
 	say(w, status, text.String())
-}
-
-func (e *Engine) registerHealth() {
-	e.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "intervene_ready", Help: "What /readyz says: 1 while callers should come here, else 0.",
-	}, func() float64 { return oneIf(e.Ready()) }))
-	for _, c := range e.checks() {
-		e.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "intervene_unready_reasons", Help: "1 for each reason why callers should not come here.",
-			ConstLabels: prometheus.Labels{"reason": c.reason},
-		}, func() float64 {
-			for _, now := range e.checks() {
-				if now.reason == c.reason {
-					return oneIf(now.problem != "")
-				}
-			}
-			return 0
-		}))
-	}
-}
-
-func oneIf(yes bool) float64 {
-	if yes {
-		return 1
-	}
-	return 0
 }

@@ -78,3 +78,80 @@ func (m *backupMetrics) ended(outcome string) {
 		m.good.Set(0)
 	}
 }
+
+// configMetrics tell how reading the configuration went.
+type configMetrics struct {
+	reloads  *prometheus.CounterVec
+	good, at prometheus.Gauge
+}
+
+const (
+	reloadDone    = "done"
+	reloadRefused = "refused"
+)
+
+func newConfigMetrics(registerer prometheus.Registerer) *configMetrics {
+	m := &configMetrics{
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_config_reloads_total", Help: "Reloads of the configuration, by what became of them: done or refused.",
+		}, []string{"outcome"}),
+		good: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_config_last_reload_good", Help: "1 unless the newest reload was refused, and the configuration before it stays in force.",
+		}),
+		at: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intervene_config_last_reload_timestamp_seconds", Help: "When the configuration that is in force was read.",
+		}),
+	}
+	m.reloads.WithLabelValues(reloadDone)
+	m.reloads.WithLabelValues(reloadRefused)
+	m.good.Set(1)
+	m.at.SetToCurrentTime()
+	registerer.MustRegister(m.reloads, m.good, m.at)
+	return m
+}
+
+func (m *configMetrics) reloaded(err error) {
+	if err != nil {
+		m.reloads.WithLabelValues(reloadRefused).Inc()
+		m.good.Set(0)
+		return
+	}
+	m.reloads.WithLabelValues(reloadDone).Inc()
+	m.good.Set(1)
+	m.at.Set(float64(time.Now().UnixMilli()) / 1000)
+}
+
+// registerHealth adds what /readyz says.
+func (e *Engine) registerHealth() {
+	e.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_ready", Help: "What /readyz says: 1 while callers should come here, else 0.",
+	}, func() float64 { return oneIf(e.Ready()) }))
+	for _, c := range e.checks() {
+		e.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "intervene_unready_reasons", Help: "1 for each reason why callers should not come here.",
+			ConstLabels: prometheus.Labels{"reason": c.reason},
+		}, func() float64 {
+			for _, now := range e.checks() {
+				if now.reason == c.reason {
+					return oneIf(now.problem != "")
+				}
+			}
+			return 0
+		}))
+	}
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// register adds the metric of a listener with TLS.
+func (c *certificate) register(registerer prometheus.Registerer) {
+	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_tls_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate that the public listener shows is over.",
+	}, func() float64 { return float64(c.expiry().Unix()) }))
+}
