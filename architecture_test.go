@@ -61,12 +61,17 @@ var rules = []rule{
 	{folder: "rpc/bot/examples", ours: []string{"rpc/gen"}, why: "an example is a program of somebody else, who has the schema and nothing more"},
 	{folder: "rpc/console", ours: []string{"engine"}, why: whyEdge},
 	{
-		folder: "cmd", ours: []string{"engine", "engine/journal", "engine/media", "engine/archive", "actors", "rpc", "rpc/client", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/bot/flow", "rpc/console", "deploy"},
+		folder: "cmd", ours: []string{"engine", "engine/journal", "engine/media", "engine/archive", "actors", "rpc", "rpc/client", "rpc/gen", "rpc/whatsapp", "rpc/bot", "rpc/bot/flow", "rpc/console", "deploy", "cmd/intervene/restore"},
 		why: "cmd wires the parts together and leaves the disk's schema to the journal",
 	},
 	{
-		folder: "cmd/intervene/sim", ours: []string{"engine", "engine/journal", "engine/media", "actors", "rpc/whatsapp", "rpc/bot/flow"},
-		why: "the simulation wires the real parts as cmd does, and nothing of it is in the binary",
+		folder: "cmd/intervene/restore", ours: []string{"engine", "engine/journal", "engine/media", "engine/archive", "actors", "rpc/whatsapp"},
+		why: "a restore wires the parts that it needs, for the binary and for its simulation",
+	},
+	{
+		folder: "cmd/intervene/sim",
+		ours:   []string{"engine", "engine/journal", "engine/media", "engine/archive", "actors", "cmd/intervene/restore", "rpc/whatsapp", "rpc/bot/flow"},
+		why:    "the simulation wires the real parts as cmd does, and nothing of it is in the binary",
 	},
 	{folder: "deploy", stdlibOnly: true, why: "what operators begin with is files, of which the binary prints one"},
 	{folder: "bench", ours: []string{"rpc/client", "rpc/gen"}, why: "a load runs from outside, through the public API"},

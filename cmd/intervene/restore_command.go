@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/intervenehq/intervene/cmd/intervene/restore"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	"github.com/intervenehq/intervene/engine/journal"
 )
@@ -62,7 +63,7 @@ func (r restoreCommand) Run(ctx context.Context, c console) (err error) {
 	if err != nil {
 		return err
 	}
-	done, err := serve.Restore(ctx, serve.RestoreOptions{From: from, Dir: r.Data, Erasures: erasures, Log: c.log})
+	done, err := restore.Run(ctx, restore.Options{From: from, Dir: r.Data, Erasures: erasures, Journal: journal.Options{Logger: c.log}})
 	if err = errors.Join(err, show.end(err)); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -70,7 +71,7 @@ func (r restoreCommand) Run(ctx context.Context, c console) (err error) {
 }
 
 func (r restoreCommand) check(ctx context.Context, c console, from io.Reader, show *progress) error {
-	all, err := serve.CheckBackup(ctx, from)
+	all, err := restore.Check(ctx, from)
 	if err = errors.Join(err, show.end(err)); err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (r restoreCommand) ledgers() (all []journal.Erasure, err error) {
 	return all, nil
 }
 
-func (r restoreCommand) tell(c console, done serve.Restored) error {
+func (r restoreCommand) tell(c console, done restore.Done) error {
 	_, err := fmt.Fprintf(c.out, "restored %d files, %d bytes, from a backup made at %s\njournal %x is now journal %x, at offset %d\n",
 		done.Backup.Files, done.Backup.Bytes, done.Backup.Head.MadeAt.Format(time.RFC3339), done.Adopted.Before, done.Adopted.After, done.Adopted.Offset)
 	if err == nil && r.NoErasures {

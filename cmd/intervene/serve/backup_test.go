@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/cmd/intervene/restore"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/engine/journal"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
 )
@@ -82,7 +84,7 @@ func TestOneBackupAtATime(t *testing.T) {
 		!strings.Contains(metrics, `intervene_backups_total{outcome="refused"} 1`) || !strings.Contains(metrics, "intervene_backup_age_seconds +Inf") {
 		t.Errorf("metrics: got none of a backup that failed:\n%s", metrics)
 	}
-	if _, err := serve.CheckBackup(t.Context(), bytes.NewReader(w.backup())); err != nil {
+	if _, err := restore.Check(t.Context(), bytes.NewReader(w.backup())); err != nil {
 		t.Errorf("the next: got error %v, want it whole", err)
 	}
 	if metrics := w.metrics(); !strings.Contains(metrics, "intervene_backup_last_good 1") || strings.Contains(metrics, "intervene_backup_age_seconds +Inf") {
@@ -92,7 +94,7 @@ func TestOneBackupAtATime(t *testing.T) {
 	// A backup that nobody takes keeps no engine from stopping, and is not forgotten.
 	hanging := w.begin(t.Context())
 	w.stop()
-	if _, err := serve.CheckBackup(t.Context(), hanging.Body); err == nil {
+	if _, err := restore.Check(t.Context(), hanging.Body); err == nil {
 		t.Error("broken off by the stop: got no error, want it refused")
 	}
 	if err := hanging.Body.Close(); err != nil {
@@ -182,7 +184,7 @@ func TestScheduledBackups(t *testing.T) {
 			t.Errorf("close: %v", err)
 		}
 	}()
-	if all, err := serve.CheckBackup(t.Context(), file); err != nil || all.Head.Offset == 0 {
+	if all, err := restore.Check(t.Context(), file); err != nil || all.Head.Offset == 0 {
 		t.Errorf("backup: got %+v, error %v, want a whole one", all, err)
 	}
 }
@@ -196,25 +198,25 @@ func TestRestoreRefuses(t *testing.T) {
 	flipped[len(flipped)/2] ^= 1
 	for name, damaged := range map[string][]byte{"a flipped bit": flipped, "half of it": backup[:len(backup)/2], "nothing": nil} {
 		dir := filepath.Join(t.TempDir(), "data")
-		o := serve.RestoreOptions{From: bytes.NewReader(damaged), Dir: dir, Log: slog.New(slog.DiscardHandler)}
-		if _, err := serve.Restore(t.Context(), o); err == nil {
+		o := restore.Options{From: bytes.NewReader(damaged), Dir: dir, Journal: journal.Options{Logger: slog.New(slog.DiscardHandler)}}
+		if _, err := restore.Run(t.Context(), o); err == nil {
 			t.Errorf("%s: got no error, want it refused", name)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "store")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: got a store (error %v), want none", name, err)
 		}
 		o.From = bytes.NewReader(backup)
-		if _, err := serve.Restore(t.Context(), o); err != nil {
+		if _, err := restore.Run(t.Context(), o); err != nil {
 			t.Errorf("after %s: got error %v, want it restored", name, err)
 		}
-		if _, err := serve.Restore(t.Context(), o); engine.CodeOf(err) != engine.CodeInvalid {
+		if _, err := restore.Run(t.Context(), o); engine.CodeOf(err) != engine.CodeInvalid {
 			t.Errorf("over a journal: got error %v, want code invalid", err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := filepath.Join(t.TempDir(), "data")
-	if _, err := serve.Restore(ctx, serve.RestoreOptions{From: bytes.NewReader(backup), Dir: dir}); !errors.Is(err, context.Canceled) {
+	if _, err := restore.Run(ctx, restore.Options{From: bytes.NewReader(backup), Dir: dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: got error %v, want canceled", err)
 	}
 }

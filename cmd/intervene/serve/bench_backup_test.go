@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/cmd/intervene/restore"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
@@ -230,7 +231,7 @@ func BenchmarkRestore(b *testing.B) {
 		if err != nil {
 			b.Fatalf("open: %v", err)
 		}
-		done, err := serve.Restore(b.Context(), serve.RestoreOptions{From: file, Dir: c.DataDir, Log: slog.New(slog.DiscardHandler)})
+		done, err := restore.Run(b.Context(), restore.Options{From: file, Dir: c.DataDir, Journal: journal.Options{Logger: slog.New(slog.DiscardHandler)}})
 		if err := errors.Join(err, file.Close()); err != nil {
 			b.Fatalf("restore: %v", err)
 		}

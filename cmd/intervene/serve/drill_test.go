@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/intervenehq/intervene/cmd/intervene/restore"
 	"github.com/intervenehq/intervene/cmd/intervene/serve"
 	"github.com/intervenehq/intervene/engine/journal"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
@@ -71,10 +72,10 @@ func (w *world) lose() (erasures []journal.Erasure) {
 	return erasures
 }
 
-func (w *world) restore(backup []byte, erasures []journal.Erasure) serve.Restored {
+func (w *world) restore(backup []byte, erasures []journal.Erasure) restore.Done {
 	w.t.Helper()
-	done, err := serve.Restore(w.t.Context(), serve.RestoreOptions{
-		From: bytes.NewReader(backup), Dir: w.config.DataDir, Erasures: erasures, Log: slog.New(slog.DiscardHandler),
+	done, err := restore.Run(w.t.Context(), restore.Options{
+		From: bytes.NewReader(backup), Dir: w.config.DataDir, Erasures: erasures, Journal: journal.Options{Logger: slog.New(slog.DiscardHandler)},
 	})
 	if err != nil {
 		w.t.Fatalf("restore: got error %v, want none", err)

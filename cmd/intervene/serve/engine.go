@@ -18,6 +18,7 @@ import (
 
 	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/cmd/intervene/config"
+	"github.com/intervenehq/intervene/cmd/intervene/restore"
 	"github.com/intervenehq/intervene/cmd/intervene/traces"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
@@ -61,7 +62,7 @@ type Engine struct {
 	console   *console.Console
 	files     *media.Store
 	backups   *backups
-	ops       *ops
+	marks     *restore.Marks
 	memory    *memory
 	watchdog  *watchdog
 
@@ -184,8 +185,8 @@ func (e *Engine) openWhatsApp(c *config.Config, inbox *actors.Inbox) (err error)
 		return fmt.Errorf("graph client: %w", err)
 	}
 	channels.Arrived, channels.Shed = e.graph.Arrived, e.memory.short
-	e.ops = newOps(e.journal)
-	if e.webhook, err = whatsapp.NewWebhook(channels, marked{inbox, e.ops}, e.log, metrics); err != nil {
+	e.marks = restore.NewMarks(e.journal)
+	if e.webhook, err = whatsapp.NewWebhook(channels, e.marks.Inbox(inbox), e.log, metrics); err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
 	return nil
@@ -195,7 +196,7 @@ func (e *Engine) openWhatsApp(c *config.Config, inbox *actors.Inbox) (err error)
 // crash.
 func (e *Engine) startWorkers(c *config.Config) {
 	e.courier = actors.StartCourier(actors.CourierOptions{
-		Router: e.router, Agenda: e.journal, Outbox: e.journal, Sender: marking{e.graph, e.ops}, Pace: e.graph, Early: e.journal,
+		Router: e.router, Agenda: e.journal, Outbox: e.journal, Sender: e.marks.Sender(e.graph), Pace: e.graph, Early: e.journal,
 		Registerer: e.registry, Log: e.log,
 	})
 	e.media = actors.StartMedia(actors.MediaOptions{

@@ -1,4 +1,7 @@
-package serve
+// Package restore makes of a backup the data directory of an engine, and has what
+// the lost engine still says of its sends told apart from what this one says. It
+// runs no engine: serve and the simulation do.
+package restore
 
 import (
 	"bufio"
@@ -7,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,54 +33,58 @@ const (
 	maxZstdWindow = 128 << 20
 )
 
-// RestoreOptions say what is restored where.
-type RestoreOptions struct {
+// mediaFolder holds the files, within the data directory.
+const mediaFolder = "media"
+
+// Options say what is restored where.
+type Options struct {
 	From io.Reader // a backup, which may be compressed with zstd
 	Dir  string    // the data directory, which must be empty
+	// Journal is how the journal is opened meanwhile. All is brought to its file
+	// system.
+	Journal journal.Options
 	// Erasures are those of the ledger of the engine that was lost: conversations that
 	// were erased after the backup are erased again.
 	Erasures []journal.Erasure
-	Log      *slog.Logger
 }
 
-// Restored is what a restore did.
-type Restored struct {
+// Done is what a restore did.
+type Done struct {
 	Backup  archive.Summary
 	Adopted journal.Adopted
 	// Erased conversations of the ledger were in the backup, Absent ones were not.
 	Erased, Absent int
 }
 
-// Restore makes of a backup the data directory of an engine that was never there
+// Run makes of a backup the data directory of an engine that was never there
 // before. Until it has answered without an error no engine starts in it.
-func Restore(ctx context.Context, o RestoreOptions) (done Restored, err error) {
-	r, err := journal.BeginRestore(o.Dir, nil)
+func Run(ctx context.Context, o Options) (done Done, err error) {
+	r, err := journal.BeginRestore(o.Dir, o.Journal.FS)
 	if err != nil {
-		return Restored{}, err
+		return Done{}, err
 	}
 	defer func() { err = errors.Join(err, r.Abandon()) }()
-	if done.Backup, err = unpack(ctx, o.From, r); err != nil {
-		return Restored{}, err
+	if done.Backup, err = unpack(ctx, &o, r); err != nil {
+		return Done{}, err
 	}
 	known, err := r.Erasures()
 	if err != nil {
-		return Restored{}, err
+		return Done{}, err
 	}
-	options := journal.Options{Shard: shard, Logger: o.Log}
-	if done.Adopted, err = journal.Adopt(r.Dir(), options); err != nil {
-		return Restored{}, err
+	if done.Adopted, err = journal.Adopt(r.Dir(), o.Journal); err != nil {
+		return Done{}, err
 	}
-	if err := done.erase(ctx, r.Dir(), options, o.Erasures); err != nil {
-		return Restored{}, fmt.Errorf("erase again what was erased: %w", err)
+	if err := done.erase(ctx, r.Dir(), o.Journal, o.Erasures); err != nil {
+		return Done{}, fmt.Errorf("erase again what was erased: %w", err)
 	}
 	if err := r.SetErasures(journal.MergeErasures(known, o.Erasures)); err != nil {
-		return Restored{}, err
+		return Done{}, err
 	}
 	return done, r.Commit()
 }
 
-// CheckBackup reads a backup to its end and restores nothing.
-func CheckBackup(ctx context.Context, from io.Reader) (archive.Summary, error) {
+// Check reads a backup to its end and restores nothing.
+func Check(ctx context.Context, from io.Reader) (archive.Summary, error) {
 	plain, err := uncompressed(&interruptible{ctx, from})
 	if err != nil {
 		return archive.Summary{}, err
@@ -88,13 +94,13 @@ func CheckBackup(ctx context.Context, from io.Reader) (archive.Summary, error) {
 }
 
 // unpack brings all files of a backup to the disk.
-func unpack(ctx context.Context, from io.Reader, r *journal.Restoring) (archive.Summary, error) {
-	plain, err := uncompressed(&interruptible{ctx, from})
+func unpack(ctx context.Context, o *Options, r *journal.Restoring) (archive.Summary, error) {
+	plain, err := uncompressed(&interruptible{ctx, o.From})
 	if err != nil {
 		return archive.Summary{}, err
 	}
 	defer plain.Close()
-	s := &settling{restoring: r, hands: make(chan struct{}, restoreHands)}
+	s := &settling{restoring: r, dated: o.Journal.FS == nil, hands: make(chan struct{}, restoreHands)}
 	all, err := archive.Read(plain, s.place)
 	s.group.Wait()
 	return all, errors.Join(err, s.err)
@@ -103,10 +109,12 @@ func unpack(ctx context.Context, from io.Reader, r *journal.Restoring) (archive.
 // settling makes files durable while the next ones are read.
 type settling struct {
 	restoring *journal.Restoring
-	hands     chan struct{}
-	group     sync.WaitGroup
-	mu        sync.Mutex
-	err       error // the first one
+	// dated: files get the times that they had, which only the operating system's can.
+	dated bool
+	hands chan struct{}
+	group sync.WaitGroup
+	mu    sync.Mutex
+	err   error // the first one
 }
 
 // settlingFile is a file that is made durable once it is closed.
@@ -126,7 +134,7 @@ func (s *settling) place(name string, _ int64, changed time.Time) (io.WriteClose
 		return nil, err
 	}
 	f := &settlingFile{settling: s, file: file, path: s.restoring.Path(name)}
-	if strings.HasPrefix(name, mediaFolder+"/") {
+	if s.dated && strings.HasPrefix(name, mediaFolder+"/") {
 		f.changed = changed // retention goes by it
 	}
 	return f, nil
@@ -155,13 +163,13 @@ func (f *settlingFile) Close() error {
 }
 
 // erase erases in the copy what the ledger names, and gets rid of its bytes.
-func (done *Restored) erase(ctx context.Context, dir string, o journal.Options, erasures []journal.Erasure) (err error) {
+func (done *Done) erase(ctx context.Context, dir string, o journal.Options, erasures []journal.Erasure) (err error) {
 	j, err := journal.Open(dir, o)
 	if err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	files, err := media.Open(filepath.Join(dir, mediaFolder), media.Options{})
+	files, err := media.Open(filepath.Join(dir, mediaFolder), media.Options{FS: o.FS})
 	if err != nil {
 		return err
 	}
