@@ -190,7 +190,32 @@ func (done *Done) erase(ctx context.Context, dir string, o journal.Options, eras
 		}
 		done.Erased++
 	}
+	if err := dropStrays(j, files); err != nil {
+		return err
+	}
 	return j.Purge(ctx, files.Remove)
+}
+
+// dropStrays removes the files of conversations that the copy does not know: they
+// began after its journal was copied and before its files were. No erasure would
+// ever come to them.
+func dropStrays(j *journal.Journal, files *media.Store) error {
+	var looked engine.ConversationID
+	return files.Files(func(f media.File) error {
+		if f.Conversation == looked {
+			return nil
+		}
+		looked = f.Conversation
+		switch c, err := j.Load(f.Conversation); {
+		case engine.CodeOf(err) == engine.CodeCorrupt: // it is there, and may be repaired
+			return nil
+		case err != nil:
+			return fmt.Errorf("conversation %s: %w", f.Conversation, err)
+		case c.Exists():
+			return nil
+		}
+		return files.Remove(f.Conversation)
+	})
 }
 
 // zstdMagic begins what zstd has compressed.

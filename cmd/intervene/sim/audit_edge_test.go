@@ -156,6 +156,9 @@ func (c *chronicle) wants() {
 			wants = append(wants, said.consent)
 		}
 	}
+	if n := len(c.ledger.restores); n > 0 && last <= c.ledger.restores[n-1].at {
+		return // it may have been taken by the journal that was lost
+	}
 	consent := engine.Resume
 	if c.optedOut {
 		consent = engine.Stop

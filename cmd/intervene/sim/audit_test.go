@@ -116,7 +116,7 @@ func (s *sim) acknowledged(all map[engine.ConversationID][]engine.Event) {
 		name := string(offer.WAMID)
 		w := l.written[offer.WAMID]
 		switch {
-		case offer.Kind == standin.ItemStatus || name == "":
+		case offer.Kind == standin.ItemStatus || name == "" || l.lost[itemOf(&offer)]:
 		case w != nil && w.change != (engine.Contact{}): // may say nothing new
 		case offer.Forged && (found[name] > 0 || !offer.AcknowledgedAt.IsZero()):
 			l.violateLocked("nothing is invented: the forged message %s was taken in", name)

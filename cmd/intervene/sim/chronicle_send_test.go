@@ -146,6 +146,10 @@ func (c *chronicle) delivery(e *engine.Event, b engine.DeliveryChanged) {
 	}
 	// A repetition that waits to be tried again may hear of the attempt before it.
 	late := s.repeated && s.state == engine.Queued && b.State >= engine.Sent
+	if _, held := c.ledger.wasHeld(engine.MessageID{Conversation: c.id, Version: s.version}); held && s.state <= engine.Unknown {
+		// The lost engine may have sent it, which a status tells; or it is given up.
+		late = late || b.State == engine.Unknown || b.State >= engine.Sent && b.State <= engine.Failed
+	}
 	if !follows(s.state, b.State) && !late && (!s.waiting || b.State != engine.Attempted && b.State != engine.Unknown) {
 		c.wrong("statuses", "send %d goes from %s to %s", b.Send, s.state, b.State)
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
@@ -264,15 +265,18 @@ func (c *chronicle) rests() {
 	}
 }
 
+// timerSlack is how late a timer may fire.
+const timerSlack = time.Minute
+
 // lapsed checks that every timer has fired, long after the last message.
 func (c *chronicle) lapsed(now engine.Instant) {
-	policy := c.plan.policies[c.workspace]
+	idle, after := now.Sub(max(c.activity, c.since)), c.plan.policies[c.workspace].AutoResolveAfter
 	switch {
 	case c.open(now): // a message of which the platform says that it came from the future
 	case c.column == engine.Active:
 		c.wrong("timers", "it is Active, %s after its window has closed", now.Sub(c.customerAt.Add(engine.Window)))
-	case c.column == engine.Intervened && policy.AutoResolveAfter > 0:
-		c.wrong("timers", "%s still holds it, idle for %s", c.holder, now.Sub(max(c.activity, c.since)))
+	case c.column == engine.Intervened && after > 0 && idle > after+timerSlack:
+		c.wrong("timers", "%s still holds it, idle for %s", c.holder, idle)
 	case c.column != engine.History && !c.marked:
 		c.wrong("timers", "its window has closed and is not marked so")
 	}

@@ -31,6 +31,10 @@ type ledger struct {
 	files map[string][]string
 	// stripped are the messages of which a status came without an op id.
 	stripped map[string]bool
+	// restores are those that the journal has come through, lost the items that were
+	// acknowledged by a journal that was lost.
+	restores []*restored
+	lost     map[item]bool
 	// said are what the bot answered, by conversation.
 	said map[engine.ConversationID]map[string]bool
 	// order is stories' and ops' own, so that nothing depends on a map's.
@@ -100,6 +104,8 @@ type call struct {
 	op         engine.MessageID
 	life       int
 	begin, end engine.Instant
+	// lost: that it was begun is not in the journal that was restored.
+	lost bool
 }
 
 // turn is one asking of the bot.
@@ -113,7 +119,7 @@ func newLedger() *ledger {
 	return &ledger{
 		start: time.Now(), stories: make(map[engine.ConversationID]*story), written: make(map[standin.WAMID]*written),
 		ops: make(map[engine.CommandID]*op), said: make(map[engine.ConversationID]map[string]bool),
-		files: make(map[string][]string), stripped: make(map[string]bool),
+		files: make(map[string][]string), stripped: make(map[string]bool), lost: make(map[item]bool),
 	}
 }
 
@@ -249,6 +255,12 @@ func (l *ledger) checkRefusal(o *op, e *engine.Error, since, now engine.Instant)
 }
 
 func short(id engine.ConversationID) string { return id.String()[20:] }
+
+func (l *ledger) isAccepted(o *op) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return o.receipt != nil
+}
 
 func (l *ledger) conversations(workspace engine.WorkspaceID) []engine.ConversationID {
 	l.mu.Lock()

@@ -308,7 +308,7 @@ func (a *agent) repeat(o *op) {
 	if _, begins := o.body.(engine.StartConversation); begins && a.sim.ledger.isErasing(o.conversation) {
 		return // that it was given is forgotten with the conversation: it would begin another
 	}
-	if a.rng.IntN(4) > 0 {
+	if a.rng.IntN(4) > 0 || !a.sim.ledger.isAccepted(o) {
 		a.give(o, 3)
 		return
 	}

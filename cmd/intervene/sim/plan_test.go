@@ -45,6 +45,7 @@ type plan struct {
 	// windows close, or not at all.
 	night  time.Duration
 	nights nights
+	losses losses
 }
 
 type number struct {
@@ -96,6 +97,7 @@ func newPlan(s seed) *plan {
 	p.schedule(rng)
 	p.mischief(rng)
 	p.outside(rng)
+	p.lose(s.rng("losses"))
 	if *busy {
 		p.haste(rng)
 	}
@@ -114,6 +116,23 @@ func (p *plan) outside(rng *rand.Rand) {
 	}
 	if rng.IntN(5) == 0 {
 		p.perSecond = 1
+	}
+}
+
+// loseShare: one simulation of so many loses a disk, or two.
+const loseShare = 3
+
+// lose draws what becomes of disks.
+func (p *plan) lose(rng *rand.Rand) {
+	if rng.IntN(loseShare) > 0 {
+		return
+	}
+	p.losses = losses{
+		left: 1 + rng.IntN(2), send: rng.IntN(4) == 0, within: 20 * time.Second,
+		release: time.Duration(rng.Int64N(int64(2 * time.Minute))),
+	}
+	if rng.IntN(3) == 0 {
+		p.losses.interrupted = 1 + rng.IntN(250)
 	}
 }
 

@@ -13,25 +13,32 @@ import (
 func (s *sim) platform(chronicles map[engine.ConversationID]*chronicle) {
 	l := s.ledger
 	taken := make(map[engine.MessageID][]standin.Delivery)
-	newest := make(map[engine.ConversationID]uint64)
+	type story struct {
+		id  engine.ConversationID
+		era int
+	}
+	newest := make(map[story]uint64)
 	for _, d := range s.meta.Deliveries() {
-		id, err := engine.ParseMessageID(d.CallbackData)
+		op, err := engine.ParseMessageID(d.CallbackData)
+		id, era, ok := l.resolve(op)
+		if !ok {
+			continue // of a time that was lost
+		}
 		c := chronicles[id.Conversation]
 		if err != nil || !l.isGone(id.Conversation) && (c == nil || c.sends[id.Version] == nil) {
 			l.violateLocked("nothing is invented: the platform was sent %q, which is no send", d.CallbackData)
 			continue
 		}
-		if id.Version < newest[id.Conversation] {
-			l.violateLocked("one order: the platform was sent %s after version %d", id, newest[id.Conversation])
+		if at := (story{id.Conversation, era}); id.Version < newest[at] {
+			l.violateLocked("one order: the platform was sent %s after version %d", id, newest[at])
+		} else {
+			newest[at] = id.Version
 		}
-		newest[id.Conversation] = id.Version
 		taken[id] = append(taken[id], d)
 		if c == nil {
 			continue
 		}
-		if send := c.sends[id.Version]; len(taken[id]) > 2 || len(taken[id]) == 2 && !send.repeated {
-			l.violateLocked("effects once: the platform was sent %s %d times, repeated: %v", id, len(taken[id]), send.repeated)
-		}
+		s.once(c.sends[id.Version], id, era, len(taken[id]))
 		s.addressed(c, c.sends[id.Version], &d)
 	}
 	s.calls(chronicles)
@@ -41,6 +48,19 @@ func (s *sim) platform(chronicles map[engine.ConversationID]*chronicle) {
 		for _, version := range c.order {
 			s.settled(c, c.sends[version], taken[engine.MessageID{Conversation: c.id, Version: version}], statuses)
 		}
+	}
+}
+
+// once: nothing is sent twice, but what is marked so; and what a restore held is
+// not sent after it, unless an operator said so. The ledger is held.
+func (s *sim) once(send *sending, id engine.MessageID, era, times int) {
+	l := s.ledger
+	r, held := l.wasHeld(id)
+	switch {
+	case !held && (times > 2 || times == 2 && !send.repeated):
+		l.violateLocked("effects once: the platform was sent %s %d times, repeated: %v", id, times, send.repeated)
+	case held && era > r.era && !slices.Contains(r.sent, id.Conversation):
+		l.violateLocked("restore: the platform was sent %s, which was held and given up", id)
 	}
 }
 
@@ -66,24 +86,25 @@ func (s *sim) calls(chronicles map[engine.ConversationID]*chronicle) {
 	used := make(map[engine.MessageID]int)
 	latest := make(map[engine.ConversationID]*call)
 	for _, call := range l.calls {
+		op, _, ok := l.resolve(call.op)
 		c := chronicles[call.op.Conversation]
-		if l.isGone(call.op.Conversation) {
+		if l.isGone(call.op.Conversation) || call.lost || !ok {
 			continue
 		}
-		if c == nil || c.sends[call.op.Version] == nil {
+		if c == nil || c.sends[op.Version] == nil {
 			l.violateLocked("effects once: the platform was called for %s, which is no send", call.op)
 			continue
 		}
-		send := c.sends[call.op.Version]
+		send := c.sends[op.Version]
 		// An Attempted that a crash left without a call is passed over.
-		n := used[call.op]
+		n := used[op]
 		for n+1 < len(send.attempts) && send.attempts[n+1] <= call.begin {
 			n++
 		}
 		if n >= len(send.attempts) || send.attempts[n] > call.begin {
 			l.violateLocked("effects once: the platform was called for %s at %d, before it was Attempted (%v)", call.op, call.begin, send.attempts)
 		}
-		used[call.op] = n + 1
+		used[op] = n + 1
 		if send.unknown != 0 && call.begin > send.unknown {
 			l.violateLocked("effects once: the platform was called for %s again after its outcome was unknown", call.op)
 		}
@@ -132,7 +153,7 @@ func (s *sim) pace(chronicles map[engine.ConversationID]*chronicle) {
 func (s *sim) statuses() map[standin.WAMID][]standin.Status {
 	statuses := make(map[standin.WAMID][]standin.Status)
 	for _, offer := range s.meta.Offers() {
-		if offer.Kind == standin.ItemStatus && !offer.Forged && !offer.AcknowledgedAt.IsZero() {
+		if offer.Kind == standin.ItemStatus && !offer.Forged && !offer.AcknowledgedAt.IsZero() && !s.ledger.lost[itemOf(&offer)] {
 			statuses[offer.WAMID] = append(statuses[offer.WAMID], offer.Status)
 		}
 	}
@@ -152,10 +173,11 @@ func (s *sim) settled(c *chronicle, send *sending, sent []standin.Delivery, stat
 	for i := range sent {
 		named = named || send.external == string(sent[i].WAMID)
 	}
+	_, held := l.wasHeld(engine.MessageID{Conversation: c.id, Version: send.version})
 	switch {
 	case len(sent) == 0 && reached:
 		l.violateLocked("effects once: send %d of %s is %s, and the platform never had it", send.version, c.id, send.state)
-	case len(sent) > 0 && (send.state == engine.Rejected && !send.repeated || send.state == engine.Discarded && !send.repeated || send.state == engine.Queued):
+	case len(sent) > 0 && !held && (send.state == engine.Rejected && !send.repeated || send.state == engine.Discarded && !send.repeated || send.state == engine.Queued):
 		l.violateLocked("effects once: send %d of %s is %s, and the platform had it", send.version, c.id, send.state)
 	case len(sent) > 0 && !named:
 		l.violateLocked("effects once: send %d of %s has another name than the platform gave it", send.version, c.id)

@@ -6,17 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/intervenehq/intervene/actors"
+	"github.com/intervenehq/intervene/cmd/intervene/restore"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/archive"
 	"github.com/intervenehq/intervene/engine/journal"
-	"github.com/intervenehq/intervene/engine/media"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
 )
 
@@ -58,6 +57,13 @@ type item struct {
 }
 
 func itemOf(o *standin.Offer) item { return item{o.Kind, o.WAMID, o.Status} }
+
+// mayLose reports whether the disk is still to be lost.
+func (s *sim) mayLose() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.plan.losses.left > 0 && !s.healed
+}
 
 // backUpSometime makes a backup in the middle of a life, if one is still to be lost.
 func (w *world) backUpSometime() {
@@ -109,14 +115,13 @@ func (s *sim) beginBackup(w *world) *backup {
 
 // copy writes a backup, as serve does.
 func (w *world) copy() ([]byte, error) {
-	w.disk.beginFlush()
-	defer w.disk.endFlush()
-	if w.disk.logFailed() {
-		return nil, errReset // a real process has ended by now
-	}
 	head := archive.Head{MadeAt: time.Now().UTC(), Journal: fmt.Sprintf("%x", w.journal.ID()), Offset: w.journal.Durable()}
-	if err := w.journal.Checkpoint(checkpointDir); err != nil {
+	if err := w.checkpoint(); err != nil {
 		return nil, err
+	}
+	// A real one writes for minutes, while the engine goes on.
+	if !w.pause(time.Duration(w.sim.plan.seed.rng("copy", w.life).Int64N(int64(20 * time.Second)))) {
+		return nil, errReset
 	}
 	var text bytes.Buffer
 	to, err := archive.NewWriter(&text, head)
@@ -147,6 +152,15 @@ func (w *world) copy() ([]byte, error) {
 		return nil, err
 	}
 	return text.Bytes(), w.disk.RemoveAll(checkpointDir)
+}
+
+func (w *world) checkpoint() error {
+	w.disk.beginFlush()
+	defer w.disk.endFlush()
+	if w.disk.logFailed() {
+		return errReset // a real process has ended by now
+	}
+	return w.journal.Checkpoint(checkpointDir)
 }
 
 func addFile(to *archive.Writer, fs vfs.FS, name string) error {
@@ -181,22 +195,38 @@ func (s *sim) loseDisk(lost *vfs.MemFS) *vfs.MemFS {
 	mem := vfs.NewCrashableMem()
 	if after := s.plan.losses.interrupted; after > 0 {
 		d := newDisk(mem, s.plan.seed.rng("restore", s.tally.lives), doom{doomChange, after})
-		err := b.restore(d, erasures, s.plan.losses.log(s))
+		err := b.restore(d, erasures)
 		if d.alive(func() {}) {
 			d.cutPower()
 		}
 		s.ledger.note("the restore is interrupted: %v", err)
+		s.tally.interrupted++
 		mem = d.left
+		s.unfinished(mem)
 	}
-	if err := b.restore(mem, erasures, s.plan.losses.log(s)); err != nil {
-		if there, statErr := mem.Stat(dataDir + "/store"); statErr != nil || !there.IsDir() {
-			s.ledger.violate("restore: the backup cannot be restored: %v", err)
-			return lost
-		}
-		s.ledger.note("the interrupted restore was done: %v", err)
+	if err := b.restore(mem, erasures); err != nil && !(hasStore(mem) && engine.CodeOf(err) == engine.CodeInvalid) {
+		s.ledger.violate("restore: the backup cannot be restored: %v", err)
+		return lost
 	}
 	s.rewind(b, mem, erasures)
 	return mem
+}
+
+// hasStore reports whether a restore was done.
+func hasStore(mem *vfs.MemFS) bool {
+	_, err := mem.Stat(dataDir + "/store")
+	return err == nil
+}
+
+// unfinished: nothing of a restore that was interrupted can be opened.
+func (s *sim) unfinished(mem *vfs.MemFS) {
+	if _, err := mem.Stat(dataDir + "/restoring"); err != nil || hasStore(mem) {
+		return
+	}
+	j, err := journal.Open(dataDir, journal.Options{FS: mem, Create: true, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		s.ledger.violate("restore: a journal opens where a restore was interrupted (close: %v)", j.Close())
+	}
 }
 
 func erasuresOn(mem *vfs.MemFS) ([]journal.Erasure, error) {
@@ -208,67 +238,13 @@ func erasuresOn(mem *vfs.MemFS) ([]journal.Erasure, error) {
 	return erasures, errors.Join(err, file.Close())
 }
 
-// restore brings the backup to fs, as serve does.
-func (b *backup) restore(fs vfs.FS, erasures []journal.Erasure, o journal.Options) (err error) {
-	o.FS = fs
-	r, err := journal.BeginRestore(dataDir, fs)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Abandon()) }()
-	if _, err := archive.Read(bytes.NewReader(b.archive), func(name string, _ int64, _ time.Time) (io.WriteCloser, error) {
-		file, err := r.Create(name)
-		return &synced{file}, err
-	}); err != nil {
-		return err
-	}
-	known, err := r.Erasures()
-	if err != nil {
-		return err
-	}
-	if _, err := journal.Adopt(r.Dir(), o); err != nil {
-		return err
-	}
-	if err := eraseAgain(r.Dir(), o, erasures); err != nil {
-		return err
-	}
-	if err := r.SetErasures(journal.MergeErasures(known, erasures)); err != nil {
-		return err
-	}
-	return r.Commit()
-}
-
-// synced is a file that is durable once it is closed.
-type synced struct{ vfs.File }
-
-func (s *synced) Close() error { return errors.Join(s.Sync(), s.File.Close()) }
-
-func eraseAgain(dir string, o journal.Options, erasures []journal.Erasure) (err error) {
-	j, err := journal.Open(dir, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, j.Close()) }()
-	files, err := media.Open(dir+"/media", media.Options{FS: o.FS})
-	if err != nil {
-		return err
-	}
-	router := actors.NewRouter(actors.RouterOptions{Store: j, Log: o.Logger})
-	defer router.Stop()
-	for _, e := range journal.MergeErasures(erasures, nil) {
-		c, err := j.Load(e.Conversation)
-		if err != nil {
-			return err
-		}
-		if c.Erased || !c.Exists() {
-			continue
-		}
-		erase := engine.Command{By: engine.Party{Kind: engine.Engine}, Body: engine.Erase{}}
-		if _, err := router.Do(context.Background(), e.Conversation, erase); err != nil {
-			return err
-		}
-	}
-	return j.Purge(context.Background(), files.Remove)
+// restore brings the backup to fs.
+func (b *backup) restore(fs vfs.FS, erasures []journal.Erasure) error {
+	_, err := restore.Run(context.Background(), restore.Options{
+		From: bytes.NewReader(b.archive), Dir: dataDir, Erasures: erasures,
+		Journal: journal.Options{FS: fs, CacheBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)},
+	})
+	return err
 }
 
 // rewind compares what was restored with what had been told before the backup
@@ -309,7 +285,6 @@ func (s *sim) rewind(b *backup, mem *vfs.MemFS, erasures []journal.Erasure) {
 		}
 	}
 	l.rewind(b, r, all)
-	maps.DeleteFunc(l.lost, func(it item, _ bool) bool { return b.taken[it] })
 	s.restoredAt = time.Now()
 	for _, f := range s.stories {
 		f.rewind(r)

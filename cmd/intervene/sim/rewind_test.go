@@ -25,9 +25,9 @@ const versionBits = 40
 
 func markOf(identity [16]byte) uint64 { return binary.BigEndian.Uint64(identity[:])>>versionBits | 1 }
 
-// message is the one that the platform knows as op, and after how many restores it
+// resolve finds the message that the platform knows as op, and after how many restores it
 // was sent; not ok: it is of a time that was lost. The ledger is held.
-func (l *ledger) message(op engine.MessageID) (id engine.MessageID, era int, ok bool) {
+func (l *ledger) resolve(op engine.MessageID) (id engine.MessageID, era int, ok bool) {
 	id = engine.MessageID{Conversation: op.Conversation, Version: op.Version & (1<<versionBits - 1)}
 	if mark := op.Version >> versionBits; mark != 0 {
 		era = 1 + slices.IndexFunc(l.restores, func(r *restored) bool { return r.mark == mark })
@@ -114,7 +114,8 @@ func (t *story) rewind(events []engine.Event) {
 func (l *ledger) rewindOp(b *backup, o *op, events []engine.Event) {
 	o.refused = nil
 	there := slices.ContainsFunc(events, func(e engine.Event) bool { return e.Command == o.id })
-	if there || b.accepted[o] || isErased(events) {
+	_, erases := o.body.(engine.Erase)
+	if there || b.accepted[o] || erases && isErased(events) {
 		return
 	}
 	o.receipt, o.ended = nil, 0

@@ -39,6 +39,9 @@ type sim struct {
 	boards    []*boardWatcher
 	stories   []*storyWatcher
 	tally     tally
+	// backup is the newest one, restoredAt when one was last restored.
+	backup     *backup
+	restoredAt time.Time
 	// healed ends all faults but those of life.
 	healed bool
 }
@@ -110,16 +113,29 @@ func (s *sim) chance(name string, share float64) bool {
 	return rng.Float64() < share
 }
 
+func (s *sim) isHealed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.healed
+}
+
 func (s *sim) elapsed() time.Duration { return time.Since(s.began) }
 
 // liveAndDie runs the planned lives one after another, and answers the disk
 // that the last one left.
 func (s *sim) liveAndDie(mem *vfs.MemFS) *vfs.MemFS {
+	rng := s.plan.seed.rng("lose")
 	for _, l := range s.plan.lives {
 		mem = s.liveOnce(mem, l)
 		if s.ledger.failed() {
-			break
+			return mem
 		}
+		if rng.IntN(2) == 0 {
+			mem = s.loseDisk(mem)
+		}
+	}
+	if s.plan.losses.left > 0 {
+		mem = s.loseDisk(mem)
 	}
 	return mem
 }

@@ -21,6 +21,8 @@ type story struct {
 	// erasing: somebody asked to erase it. erased is the event that did.
 	erasing bool
 	erased  *engine.Event
+	// lost: it began after the backup that was restored.
+	lost bool
 }
 
 // storyOf is called with mu held.
@@ -122,7 +124,7 @@ func (l *ledger) isErasing(id engine.ConversationID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	story, ok := l.stories[id]
-	return ok && story.erasing
+	return ok && (story.erasing || story.lost)
 }
 
 func (l *ledger) known() []engine.ConversationID {
@@ -137,8 +139,8 @@ func (l *ledger) erase(id engine.ConversationID, e *engine.Event) {
 	l.stories[id].erased = e
 }
 
-// isGone reports whether a conversation was found erased. The ledger is held.
+// isGone reports whether a conversation was found erased, or was lost. The ledger is held.
 func (l *ledger) isGone(id engine.ConversationID) bool {
 	story, ok := l.stories[id]
-	return ok && story.erased != nil
+	return ok && (story.erased != nil || story.lost)
 }

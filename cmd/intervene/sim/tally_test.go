@@ -11,10 +11,11 @@ type tally struct {
 	lives, crashes int
 	// queued are the sends of conversations that are there in the end; offered
 	// the requests with one that reached the platform, accepted those that it took.
-	queued, offered, accepted int
-	repeated, resent, unknown int
-	pictures, amended, erased int
-	linked, muted             int
+	queued, offered, accepted   int
+	repeated, resent, unknown   int
+	pictures, amended, erased   int
+	linked, muted               int
+	restores, held, interrupted int
 }
 
 func (t *tally) add(o *tally) {
@@ -23,6 +24,7 @@ func (t *tally) add(o *tally) {
 	t.repeated, t.resent, t.unknown = t.repeated+o.repeated, t.resent+o.resent, t.unknown+o.unknown
 	t.pictures, t.amended, t.erased = t.pictures+o.pictures, t.amended+o.amended, t.erased+o.erased
 	t.linked, t.muted = t.linked+o.linked, t.muted+o.muted
+	t.restores, t.held, t.interrupted = t.restores+o.restores, t.held+o.held, t.interrupted+o.interrupted
 }
 
 func (t *tally) String() string {

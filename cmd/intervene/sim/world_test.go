@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/intervenehq/intervene/actors"
+	"github.com/intervenehq/intervene/cmd/intervene/restore"
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/engine/media"
@@ -48,6 +49,7 @@ type world struct {
 	media   *actors.Media
 	erasure *actors.Erasure
 	inbox   *actors.Inbox
+	marks   *restore.Marks
 	graph   *whatsapp.Graph
 	mux     *http.ServeMux
 	// inside are the requests that it has taken.
@@ -79,7 +81,10 @@ func (s *sim) open(lifeNo int, d *disk) (*world, error) {
 // start brings up what stands on the journal, as serve does.
 func (w *world) start() error {
 	s, log := w.sim, w.log()
-	w.router = actors.NewRouter(actors.RouterOptions{Store: w.journal, Policies: s.plan.policies, Log: log})
+	if err := w.disk.RemoveAll(checkpointDir); err != nil {
+		return err
+	}
+	w.router = actors.NewRouter(actors.RouterOptions{Store: w.journal, Holds: w.journal, Policies: s.plan.policies, Log: log})
 	var err error
 	if w.files, err = media.Open(mediaDir, media.Options{FS: w.disk}); err != nil {
 		return err
@@ -105,8 +110,9 @@ func (w *world) start() error {
 		return fmt.Errorf("graph client: %w", err)
 	}
 	config.Arrived = w.graph.Arrived
+	w.marks = restore.NewMarks(w.journal)
 	w.inbox = actors.NewInbox(w.router, w.journal, w.journal, 0)
-	webhook, err := whatsapp.NewWebhook(config, w.inbox, log, metrics)
+	webhook, err := whatsapp.NewWebhook(config, w.marks.Inbox(w.inbox), log, metrics)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
@@ -118,7 +124,7 @@ func (w *world) start() error {
 
 func (w *world) startWorkers(log *slog.Logger) {
 	w.courier = actors.StartCourier(actors.CourierOptions{
-		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.graph, Pace: w.graph, Early: w.journal, Log: log,
+		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.marks.Sender(w.graph), Pace: w.graph, Early: w.journal, Log: log,
 	})
 	w.media = actors.StartMedia(actors.MediaOptions{
 		Router: w.router, Agenda: w.journal, Outbox: w.journal, Source: w.graph, Blobs: w.files, Log: log,
@@ -131,6 +137,12 @@ func (w *world) startWorkers(log *slog.Logger) {
 	w.turns = actors.StartTurns(actors.TurnsOptions{Router: w.router, Agenda: w.journal, Bots: bots, Log: log})
 	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Log: log})
 	w.expire.Go(w.keepExpiring)
+	if len(w.journal.Restores()) > 0 {
+		w.expire.Go(w.release)
+	}
+	if w.sim.mayLose() {
+		w.expire.Go(w.backUpSometime)
+	}
 }
 
 // eraser is the journal, whose log is rotated again and again for a purge.
