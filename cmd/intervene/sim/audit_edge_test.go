@@ -112,6 +112,9 @@ func (s *sim) edge(w *world, chronicles map[engine.ConversationID]*chronicle) {
 		for version, p := range c.files {
 			c.holds(w, version, p)
 		}
+		for _, version := range c.order {
+			c.keeps(w, c.sends[version])
+		}
 		c.wants()
 	}
 	s.folders(w, chronicles)

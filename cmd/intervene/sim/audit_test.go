@@ -193,6 +193,7 @@ func (s *sim) auditEnd(w *world) {
 	s.edge(w, chronicles)
 	s.identities(w, chronicles)
 	s.platform(chronicles)
+	s.turns(chronicles)
 	s.count(chronicles)
 	s.told(chronicles)
 	for _, o := range l.opOrder {
@@ -345,7 +346,9 @@ func (s *sim) outcome(o *op, c *chronicle, all map[engine.ConversationID][]engin
 			l.violateLocked("effects once: %T %s of %s has %d events, and was refused: %v", o.body, o.id, o.conversation, n, o.refused)
 		}
 		silenced := o.refused != nil && (o.refused.Code == engine.CodeBotFenced || o.refused.Code == engine.CodeBotMuted)
-		if silenced && !l.isGone(o.conversation) && !discarded(all[o.conversation], textOf(o.body)) {
+		if silenced && !l.isGone(o.conversation) && slices.ContainsFunc(textsOf(o.body), func(text string) bool {
+			return !discarded(all[o.conversation], text)
+		}) {
 			l.violateLocked("the bot is silent: what it said in %s was fenced and is not kept for who audits it", o.conversation)
 		}
 		return
@@ -366,6 +369,8 @@ func (s *sim) outcome(o *op, c *chronicle, all map[engine.ConversationID][]engin
 	case engine.ResendMessage:
 		queued, ok := all[o.conversation][o.receipt.Version-1].Body.(engine.MessageQueued)
 		did = ok && queued.ResendOf == b.Send
+	case engine.AnswerTurn:
+		did = true // what it says is held against the events by the chronicle
 	case engine.AddNote:
 		noted, ok := all[o.conversation][o.receipt.Version-1].Body.(engine.NoteAdded)
 		did = ok && noted.Body == b.Body

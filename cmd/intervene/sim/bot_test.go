@@ -5,15 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/rpc/bot/flow"
+	"github.com/intervenehq/intervene/rpc/bot/flow/examples"
 )
 
-var defaultBot = flow.Default()
+// flows are the bots of the workspaces, on good days.
+var flows = sync.OnceValue(func() map[engine.WorkspaceID]*flow.Flow {
+	shop, err := flow.Parse("shop.yaml", examples.Shop)
+	if err != nil {
+		panic(err) // an example of ours
+	}
+	return map[engine.WorkspaceID]*flow.Flow{acme: flow.Default(), other: shop}
+})
 
-// moodyBot is the default bot on good and on bad days.
+// moodyBot is a flow on good and on bad days.
 type moodyBot struct {
 	world     *world
 	workspace engine.WorkspaceID
@@ -23,7 +32,7 @@ var errMood = errors.New("the bot does not feel like it")
 
 func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnAnswer, error) {
 	s := b.world.sim
-	t := &turn{id: r.ID, life: b.world.life}
+	t := &turn{id: r.ID, life: b.world.life, through: r.Through, epoch: r.Epoch, column: r.Column, variables: r.Variables}
 	if !b.world.alive(func() { s.ledger.asked(t, &r, b.workspace) }) {
 		return engine.TurnAnswer{}, errReset
 	}
@@ -37,10 +46,13 @@ func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnA
 			return engine.TurnAnswer{}, ctx.Err()
 		}
 	}
+	if s.chance("bot is away", moods.away) {
+		return engine.TurnAnswer{}, engine.Errorf(engine.CodeUnavailable, "nobody listens")
+	}
 	if s.chance("bot fails", moods.fails) {
 		return engine.TurnAnswer{}, errMood
 	}
-	answer, err := defaultBot.Turn(ctx, r)
+	answer, err := flows()[b.workspace].Turn(ctx, r)
 	if len(answer.Say) > 0 && s.chance("bot talks", moods.talks) {
 		for i := range moods.much {
 			answer.Say = append(answer.Say, said(fmt.Sprintf("more of %s, %d", r.ID, i)))
@@ -48,6 +60,10 @@ func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnA
 	}
 	if s.chance("bot rambles", moods.rambles) {
 		answer.Say = append(answer.Say, said(strings.Repeat("x", engine.MaxTextRunes+1)))
+	}
+	if err == nil && s.chance("bot notes", moods.notes) {
+		answer.Variables = append(answer.Variables[:len(answer.Variables):len(answer.Variables)],
+			engine.Variable{Name: "sim.note", Value: fmt.Sprintf("%s of epoch %d", r.ID, r.Epoch)})
 	}
 	answer.Repeatable = s.chance("bot repeatable", moods.repeatable)
 	for _, content := range answer.Say {
@@ -63,21 +79,6 @@ func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnA
 // acceptedWithin is how long the bot promises to take at most. It breaks its word now
 // and then, and always when the engine dies meanwhile.
 const acceptedWithin = 10 * time.Second
-
-// later gives the answer of an accepted turn of its own accord.
-func (b *moodyBot) later(r *engine.TurnRequest, answer engine.TurnAnswer) {
-	w := b.world
-	rng := w.sim.plan.seed.rng("later", int(r.ID.Version), int(r.Epoch))
-	wait := time.Duration(rng.Int64N(int64(acceptedWithin * 5 / 4)))
-	command := r.Command(r.Answer(answer))
-	w.expire.Go(func() {
-		if !w.pause(wait) {
-			return
-		}
-		_, err := w.router.Do(w.up, r.ID.Conversation, command)
-		w.alive(func() { w.sim.ledger.note("the bot answers %s later: %v", r.ID, engine.CodeOf(err)) })
-	})
-}
 
 func said(text string) engine.Content {
 	return engine.Content{Kind: engine.ContentText, Text: text}

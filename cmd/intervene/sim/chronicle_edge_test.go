@@ -89,7 +89,9 @@ func (c *chronicle) downloads(b engine.MediaChanged) {
 			c.wrong("media", "the file of message %d is failed for no reason", b.Message)
 		}
 	case engine.MediaExpired:
-		c.wrong("media", "the file of message %d is expired", b.Message)
+		if !c.ledger.deleted[p.file] {
+			c.wrong("media", "the file of message %d is expired, and the platform has it", b.Message)
+		}
 	}
 }
 

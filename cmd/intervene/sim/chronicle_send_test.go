@@ -10,6 +10,7 @@ import (
 type sending struct {
 	version  uint64
 	by       engine.PartyKind
+	at       engine.Instant
 	text     string
 	state    engine.DeliveryState
 	external string
@@ -55,7 +56,7 @@ func (c *chronicle) queued(e *engine.Event, b engine.MessageQueued) {
 	}
 	c.activity = e.At
 	c.sends[e.Version] = &sending{
-		version: e.Version, by: e.By.Kind, text: wordsOf(b.Content), state: engine.Queued, content: b.Content, repeatable: b.Repeatable,
+		version: e.Version, by: e.By.Kind, at: e.At, text: wordsOf(b.Content), state: engine.Queued, content: b.Content, repeatable: b.Repeatable,
 	}
 	c.order = append(c.order, e.Version)
 }
@@ -105,6 +106,19 @@ func textOf(body engine.CommandBody) string {
 		return b.Body
 	}
 	return ""
+}
+
+// textsOf are all that body says.
+func textsOf(body engine.CommandBody) []string {
+	answer, ok := body.(engine.AnswerTurn)
+	if !ok {
+		return []string{textOf(body)}
+	}
+	var texts []string
+	for _, content := range answer.Say {
+		texts = append(texts, wordsOf(content))
+	}
+	return texts
 }
 
 // expectDiscard: what the bot queued is discarded in the append of the hand-over.

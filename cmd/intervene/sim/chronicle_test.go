@@ -31,6 +31,7 @@ type chronicle struct {
 	since      engine.Instant // of the hold
 	marked     bool           // the window is known to have closed
 	tags       []string
+	variables  []engine.Variable
 	heldFrom   uint64         // the newest intervene
 	mutedUntil engine.Instant // somebody outside has the word
 	optedOut   bool
@@ -60,6 +61,8 @@ type stand struct {
 	holder engine.AgentID
 	epoch  uint64
 	tags   []string
+	// variables are what the bot remembers.
+	variables []engine.Variable
 }
 
 func newChronicle(l *ledger, p *plan, id engine.ConversationID) *chronicle {
@@ -123,7 +126,7 @@ func (c *chronicle) read(e *engine.Event) {
 		c.wrong("one holder", "the engine makes it %s, %q, epoch %d, the design %s, %q, epoch %d",
 			got.Column, got.Holder, got.Epoch, c.column, c.holder, c.epoch)
 	}
-	c.states = append(c.states, stand{e.At, c.column, c.holder, c.epoch, c.tags})
+	c.states = append(c.states, stand{e.At, c.column, c.holder, c.epoch, c.tags, c.variables})
 }
 
 // asked: what a person does rests on a command that they gave, which the last of
@@ -242,6 +245,9 @@ func (c *chronicle) land(e *engine.Event, from engine.Column, b engine.Moved) {
 
 func (c *chronicle) turnEnded(b engine.TurnEnded) {
 	c.unanswered = slices.DeleteFunc(c.unanswered, func(v uint64) bool { return v <= b.Through })
+	if b.Variables != nil {
+		c.variables = b.Variables
+	}
 	if c.returned <= b.Through {
 		c.returned = 0
 	}

@@ -78,11 +78,15 @@ func (c *customer) noted(wamid standin.WAMID, w *written, err error) {
 
 func (c *customer) says(who standin.Customer, n int) {
 	text := fmt.Sprintf("%s %d", c.name, n)
-	switch c.rng.IntN(6) {
+	switch c.rng.IntN(9) {
 	case 0:
 		text += " a human please"
 	case 1:
 		text += " hello"
+	case 2:
+		text += " my order"
+	case 3:
+		text += " send it back"
 	}
 	text += "."
 	at := c.at()
@@ -98,13 +102,15 @@ func (c *customer) says(who standin.Customer, n int) {
 
 // shows sends a picture.
 func (c *customer) shows(who standin.Customer, n int) {
-	picture := fmt.Appendf(nil, "%0*d", 100+c.rng.IntN(2000), n)
-	picture = append(picture, c.name...)
+	picture := pictureOf(100+c.rng.IntN(2000), n, c.name)
 	at, caption := c.at(), fmt.Sprintf("%s %d in a picture.", c.name, n)
 	wamid, err := c.sim.meta.Write(c.sim.over, who, standin.Message{
 		Media: &standin.Media{Kind: "image", MIMEType: "image/jpeg", Data: picture, Caption: caption},
 	}, at)
 	c.noted(wamid, &written{text: caption, sentAt: second(at), file: sumOf(picture)}, err)
+	if c.rng.IntN(6) == 0 {
+		c.forget(sumOf(picture))
+	}
 }
 
 // amends reacts to a message of either side, or edits or revokes their own.

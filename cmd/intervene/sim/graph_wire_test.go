@@ -20,6 +20,9 @@ func (g *graphWire) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Method != http.MethodPost {
 		return g.fetch(request)
 	}
+	if isUpload(request) {
+		return g.bring(request)
+	}
 	if s.chance("refuse", s.plan.wire.refused) {
 		return nil, errRefused
 	}

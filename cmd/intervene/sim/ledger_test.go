@@ -29,6 +29,10 @@ type ledger struct {
 	turns   []*turn
 	// files are the hashes under which each file was downloaded.
 	files map[string][]string
+	// uploaded are the files of agents, deleted those of customers that the platform
+	// has lost.
+	uploaded map[engine.BlobID][]byte
+	deleted  map[string]bool
 	// stripped are the messages of which a status came without an op id.
 	stripped map[string]bool
 	// restores are those that the journal has come through, lost the items that were
@@ -113,13 +117,17 @@ type turn struct {
 	id         engine.MessageID
 	life       int
 	begin, end engine.Instant
+	// What it was told.
+	through, epoch uint64
+	column         engine.Column
+	variables      []engine.Variable
 }
 
 func newLedger() *ledger {
 	return &ledger{
 		start: time.Now(), stories: make(map[engine.ConversationID]*story), written: make(map[standin.WAMID]*written),
 		ops: make(map[engine.CommandID]*op), said: make(map[engine.ConversationID]map[string]bool),
-		files: make(map[string][]string), stripped: make(map[string]bool), lost: make(map[item]bool),
+		files: make(map[string][]string), uploaded: make(map[engine.BlobID][]byte), deleted: make(map[string]bool), stripped: make(map[string]bool), lost: make(map[item]bool),
 	}
 }
 

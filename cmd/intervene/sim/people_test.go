@@ -227,10 +227,15 @@ func (a *agent) choose(card *engine.Card, messages []engine.Message) engine.Comm
 		return say
 	case mine && lots < 11:
 		return engine.Resolve{}
+	case mine && a.rng.IntN(4) == 0:
+		return a.show(text)
 	case mine:
 		return say
 	case card.Column == engine.Requesting || lots < 12:
 		return engine.Intervene{}
+	}
+	if a.rng.IntN(5) == 0 {
+		return a.show(text)
 	}
 	return say
 }
@@ -274,9 +279,12 @@ func (a *agent) once(o *op) error {
 	ctx, cancel := context.WithTimeout(w.up, 15*time.Second)
 	defer cancel()
 	since := engine.InstantOf(time.Now())
-	cmd := engine.Command{ID: o.id, Digest: o.digest, Workspace: o.workspace, By: o.by, Epoch: o.epoch, Body: o.body}
 	var receipt engine.Receipt
 	var err error
+	cmd := o.command()
+	if err := w.upload(ctx, o); err != nil {
+		return errReset // it is uploaded anew, if the agent still cares
+	}
 	if _, erases := o.body.(engine.Erase); erases {
 		defer w.erasing()()
 	}

@@ -237,10 +237,15 @@ func (p *plan) mischief(rng *rand.Rand) {
 		{Name: "slow place", Call: standin.CallMedia, Fault: standin.FaultStall, Probability: share(0.05), Delay: 20 * time.Second},
 		{Name: "torn file", Call: standin.CallDownload, Fault: standin.FaultResetBefore, Probability: share(0.1)},
 		{Name: "spoiled file", Call: standin.CallDownload, Fault: standin.FaultCorrupt, Probability: share(0.08)},
+		{Name: "no room", Call: standin.CallUpload, Fault: standin.FaultServerError, Probability: share(0.1)},
+		{Name: "slow upload", Call: standin.CallUpload, Fault: standin.FaultStall, Probability: share(0.05), Delay: 15 * time.Second},
 		{Name: "silent", Fault: standin.FaultNoStatus, Probability: share(0.05)},
 	}
 	p.wire = wireFaults{refused: share(0.04), lost: share(0.04), ackLost: share(0.05), stripped: share(0.2), replyLost: share(0.06)}
-	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02), repeatable: 0.4, accepts: 0.2, much: 2}
+	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02), repeatable: 0.4, accepts: 0.2, notes: 0.3, away: share(0.05), much: 2}
+	if rng.IntN(6) == 0 {
+		p.bot.fails = 0.7 // so that its breaker opens
+	}
 	if rng.IntN(4) == 0 {
 		p.pair = time.Duration(1+rng.IntN(4)) * time.Second
 	}
@@ -258,7 +263,7 @@ type wireFaults struct {
 
 // botMoods are how often a bot does what.
 type botMoods struct {
-	slow, fails, talks, rambles, repeatable, accepts float64
+	slow, fails, away, talks, rambles, repeatable, accepts, notes float64
 	// much is how many messages more it says when it talks.
 	much int
 }

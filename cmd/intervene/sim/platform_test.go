@@ -74,8 +74,8 @@ func (s *sim) addressed(c *chronicle, send *sending, d *standin.Delivery) {
 	if send.content.Template != nil {
 		said = d.Template == send.content.Template.Name && bytes.Contains(d.Content, []byte(send.text))
 	}
-	if !slices.Contains(c.ever, identity) || d.PhoneNumberID != s.plan.numberOf(c.channel).id || !said {
-		s.ledger.violateLocked("workspaces: send %d of %s went out with another number, contact or text", send.version, c.id)
+	if !slices.Contains(c.ever, identity) || d.PhoneNumberID != s.plan.numberOf(c.channel).id || !said || !s.carries(send, d) {
+		s.ledger.violateLocked("workspaces: send %d of %s went out with another number, contact, text or file", send.version, c.id)
 	}
 }
 

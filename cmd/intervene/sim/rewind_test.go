@@ -110,12 +110,12 @@ func (t *story) rewind(events []engine.Event) {
 	clear(t.delivery)
 }
 
-// rewindOp forgets the outcome of a command that was lost.
+// rewindOp forgets the outcome of a command that was lost. What was erased is told by
+// the erasure ledger, not by the command.
 func (l *ledger) rewindOp(b *backup, o *op, events []engine.Event) {
 	o.refused = nil
 	there := slices.ContainsFunc(events, func(e engine.Event) bool { return e.Command == o.id })
-	_, erases := o.body.(engine.Erase)
-	if there || b.accepted[o] || erases && isErased(events) {
+	if there || b.accepted[o] {
 		return
 	}
 	o.receipt, o.ended = nil, 0

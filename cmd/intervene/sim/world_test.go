@@ -105,6 +105,7 @@ func (w *world) start() error {
 			MessagesPerSecond: s.plan.perSecond,
 		})
 	}
+	config.Files = uploads{w.files}
 	metrics := whatsapp.NewMetrics(nil)
 	if w.graph, err = whatsapp.NewGraph(config, log, metrics); err != nil {
 		return fmt.Errorf("graph client: %w", err)
