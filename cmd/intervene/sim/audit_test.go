@@ -120,17 +120,22 @@ func (s *sim) acknowledged(all map[engine.ConversationID][]engine.Event) {
 		case w != nil && w.change != (engine.Contact{}): // may say nothing new
 		case offer.Forged && (found[name] > 0 || !offer.AcknowledgedAt.IsZero()):
 			l.violateLocked("nothing is invented: the forged message %s was taken in", name)
-		case !offer.Forged && !offer.AcknowledgedAt.IsZero() && found[name] == 0 && !s.forgotten(w, &offer):
+		case !offer.Forged && !offer.AcknowledgedAt.IsZero() && found[name] == 0 && !s.forgotten(w, &offer) && !s.aged(w):
 			l.violateLocked("acknowledged means durable: message %s was acknowledged and is lost", name)
 		}
 	}
+}
+
+// aged reports whether what was written may be too old to be kept.
+func (s *sim) aged(w *written) bool {
+	return s.aging && w != nil && s.plan.policies[w.customer.number.workspace].Retention > 0
 }
 
 // effect: an accepted command has its effect once, where its receipt says, at
 // an instant between asking and answer. The ledger is held.
 func (s *sim) effect(o *op, all map[engine.ConversationID][]engine.Event) {
 	events := all[o.conversation]
-	if isErased(events) {
+	if isErased(events) || s.aging && len(events) > 0 && o.receipt.Version < events[0].Version {
 		return
 	}
 	var at []uint64
@@ -192,6 +197,7 @@ func (s *sim) auditEnd(w *world) {
 	s.erasures(all)
 	s.edge(w, chronicles)
 	s.identities(w, chronicles)
+	s.unasked()
 	s.platform(chronicles)
 	s.turns(chronicles)
 	s.count(chronicles)

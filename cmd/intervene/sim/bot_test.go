@@ -32,7 +32,7 @@ var errMood = errors.New("the bot does not feel like it")
 
 func (b *moodyBot) Turn(ctx context.Context, r engine.TurnRequest) (engine.TurnAnswer, error) {
 	s := b.world.sim
-	t := &turn{id: r.ID, life: b.world.life, through: r.Through, epoch: r.Epoch, column: r.Column, variables: r.Variables}
+	t := &turn{id: r.ID, life: b.world.life, through: r.Through, epoch: r.Epoch, column: r.Column, variables: r.Variables, returned: r.Returned}
 	if !b.world.alive(func() { s.ledger.asked(t, &r, b.workspace) }) {
 		return engine.TurnAnswer{}, errReset
 	}

@@ -23,6 +23,7 @@ type sending struct {
 	waiting    bool // for its repetition
 	repeated   bool
 	resentAs   uint64
+	closed     bool // the window was, when it was queued
 }
 
 // discard is what becomes of a send of the bot when somebody else takes the word.
@@ -57,6 +58,7 @@ func (c *chronicle) queued(e *engine.Event, b engine.MessageQueued) {
 	c.activity = e.At
 	c.sends[e.Version] = &sending{
 		version: e.Version, by: e.By.Kind, at: e.At, text: wordsOf(b.Content), state: engine.Queued, content: b.Content, repeatable: b.Repeatable,
+		closed: !c.open(e.At),
 	}
 	c.order = append(c.order, e.Version)
 }

@@ -244,6 +244,9 @@ func (c *chronicle) land(e *engine.Event, from engine.Column, b engine.Moved) {
 }
 
 func (c *chronicle) turnEnded(b engine.TurnEnded) {
+	if len(c.unanswered) == 0 && c.returned == 0 {
+		c.wrong("turns", "a turn ends that the bot does not owe")
+	}
 	c.unanswered = slices.DeleteFunc(c.unanswered, func(v uint64) bool { return v <= b.Through })
 	if b.Variables != nil {
 		c.variables = b.Variables

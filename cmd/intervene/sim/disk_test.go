@@ -37,6 +37,7 @@ type disk struct {
 	// faulty is set once it has done anything to what it was asked, torn once that
 	// was a failure of the log.
 	faulty, torn bool
+	met          doomKind // what it did
 	// slow is set once the engine is up, and not while it goes down; hurried is
 	// how many need it not to be so. rush is closed to end all waiting when it is not.
 	slow    bool
@@ -206,6 +207,13 @@ func (d *disk) failed() bool {
 	return d.faulty
 }
 
+// died is what the disk did to whoever used it.
+func (d *disk) died() doomKind {
+	d.draws.Lock()
+	defer d.draws.Unlock()
+	return d.met
+}
+
 func (d *disk) logFailed() bool {
 	d.draws.Lock()
 	defer d.draws.Unlock()
@@ -236,7 +244,7 @@ func (d *disk) fate(path string, syncs bool) (wait time.Duration, fate doomKind,
 	}
 	fate = d.doom.kind
 	d.doom = doom{}
-	d.faulty = true
+	d.faulty, d.met = true, fate
 	d.torn = log && fate == doomError
 	switch fate {
 	case doomSync:

@@ -121,6 +121,7 @@ type turn struct {
 	through, epoch uint64
 	column         engine.Column
 	variables      []engine.Variable
+	returned       bool
 }
 
 func newLedger() *ledger {

@@ -22,6 +22,7 @@ var (
 	runFor    = flag.Duration("for", 0, "go on with further seeds for so long")
 	replays   = flag.Int("replays", 1, "how often each seed is run")
 	busy      = flag.Bool("busy", false, "many customers, a bot that talks much, and much that goes wrong: more sends in less time")
+	planted   = flag.String("plant", "", "only the plants whose names hold this, also those of long runs")
 	verbose   = flag.Bool("trace", false, "print the trace of each seed")
 )
 
@@ -32,6 +33,8 @@ const (
 	shortSeeds = 30
 	raceSeeds  = 2
 	soakSeeds  = 20_000
+	// longSeeds are so many that all scenarios are reached.
+	longSeeds = 500
 )
 
 func TestMain(m *testing.M) {
@@ -85,6 +88,9 @@ func inTurn(t *testing.T, n uint64) {
 		if t.Failed() {
 			break
 		}
+	}
+	if n >= shortSeeds && !t.Failed() && !*busy {
+		sum.seen.check(t, n)
 	}
 	t.Logf("%d simulations in %s: %s", ran, time.Since(began).Round(time.Millisecond), &sum)
 }

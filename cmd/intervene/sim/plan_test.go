@@ -104,6 +104,9 @@ func newPlan(s seed) *plan {
 	return p
 }
 
+// ageShare: one simulation of so many waits until all that was said is too old.
+const ageShare = 6
+
 // outside draws what concerns whoever writes from elsewhere, or first.
 func (p *plan) outside(rng *rand.Rand) {
 	for workspace, silences := range map[engine.WorkspaceID][]time.Duration{
@@ -116,6 +119,11 @@ func (p *plan) outside(rng *rand.Rand) {
 	}
 	if rng.IntN(5) == 0 {
 		p.perSecond = 1
+	}
+	if p.seed.rng("retention").IntN(ageShare) == 0 {
+		policy := p.policies[other]
+		policy.Retention = retention
+		p.policies[other] = policy
 	}
 }
 

@@ -80,6 +80,7 @@ func (w *world) backUpSometime() {
 			return
 		}
 		b.archive = text
+		s.sees("restore: backup made")
 		s.ledger.note("life %d has made a backup of %d bytes", w.life, len(text))
 		s.mu.Lock()
 		s.backup = b
@@ -266,6 +267,10 @@ func (s *sim) rewind(b *backup, mem *vfs.MemFS, erasures []journal.Erasure) {
 		r.holds = append(r.holds, hold.Conversation)
 	}
 	s.tally.restores++
+	s.sees("restore: done")
+	for range len(w.journal.Holds(engine.DueSend)) + len(w.journal.Holds(engine.DueTurn)) {
+		s.sees("restore: held")
+	}
 	s.tally.held += len(r.holds) + len(w.journal.Holds(engine.DueTurn))
 	w.down()
 	w.close()

@@ -42,13 +42,15 @@ type sim struct {
 	// backup is the newest one, restoredAt when one was last restored.
 	backup     *backup
 	restoredAt time.Time
+	// aging: what workspaces do not keep for ever may be gone.
+	aging bool
 	// healed ends all faults but those of life.
 	healed bool
 }
 
 // simulate runs one seed and answers what it found.
 func simulate(t *testing.T, s seed) *sim {
-	sim := &sim{plan: newPlan(s), draws: make(map[string]*rand.Rand), customers: make(map[engine.WorkspaceID][]*customer)}
+	sim := &sim{plan: newPlan(s), tally: tally{seen: make(coverage)}, draws: make(map[string]*rand.Rand), customers: make(map[engine.WorkspaceID][]*customer)}
 	synctest.Test(t, func(*testing.T) { sim.run() })
 	return sim
 }
@@ -111,6 +113,12 @@ func (s *sim) chance(name string, share float64) bool {
 		s.draws[name] = rng
 	}
 	return rng.Float64() < share
+}
+
+func (s *sim) sees(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tally.seen.saw(format, args...)
 }
 
 func (s *sim) isHealed() bool {
@@ -228,6 +236,9 @@ func (s *sim) remains(d *disk) *vfs.MemFS {
 		return d.mem
 	}
 	s.tally.crashes++
+	if kind := d.died(); kind != doomNone {
+		s.sees("disk: %s", kind)
+	}
 	s.ledger.note("life %d lost its power", s.tally.lives)
 	return d.left
 }
@@ -272,7 +283,7 @@ func (s *sim) rest(mem *vfs.MemFS) *vfs.MemFS {
 	time.Sleep(night)
 	s.settle()
 	s.auditEnd(w)
-	return s.shut(w, true)
+	return s.age(s.shut(w, true))
 }
 
 const (

@@ -16,9 +16,16 @@ type tally struct {
 	pictures, amended, erased   int
 	linked, muted               int
 	restores, held, interrupted int
+	seen                        coverage
 }
 
 func (t *tally) add(o *tally) {
+	if t.seen == nil {
+		t.seen = make(coverage)
+	}
+	for name, n := range o.seen {
+		t.seen[name] += n
+	}
 	t.lives, t.crashes = t.lives+o.lives, t.crashes+o.crashes
 	t.queued, t.offered, t.accepted = t.queued+o.queued, t.offered+o.offered, t.accepted+o.accepted
 	t.repeated, t.resent, t.unknown = t.repeated+o.repeated, t.resent+o.resent, t.unknown+o.unknown
@@ -29,8 +36,9 @@ func (t *tally) add(o *tally) {
 
 func (t *tally) String() string {
 	return fmt.Sprintf("%d lives, %d crashes; %d sends queued, %d offered, %d accepted, %d unknown in the end, %d repeated, %d resent; "+
-		"%d pictures, %d amendments, %d linked, %d muted, %d erased", t.lives, t.crashes, t.queued, t.offered, t.accepted,
-		t.unknown, t.repeated, t.resent, t.pictures, t.amended, t.linked, t.muted, t.erased)
+		"%d pictures, %d amendments, %d linked, %d muted, %d erased; %d restores of which %d interrupted, %d holds%s", t.lives, t.crashes, t.queued, t.offered, t.accepted,
+		t.unknown, t.repeated, t.resent, t.pictures, t.amended, t.linked, t.muted, t.erased,
+		t.restores, t.interrupted, t.held, t.seen)
 }
 
 // count is called with the ledger held.
@@ -57,6 +65,7 @@ func (s *sim) count(chronicles map[engine.ConversationID]*chronicle) {
 			}
 		}
 	}
+	s.cover(chronicles)
 	for _, story := range s.ledger.stories {
 		if story.erased != nil {
 			t.erased++
