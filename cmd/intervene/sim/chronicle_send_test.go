@@ -2,6 +2,7 @@ package sim
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/intervenehq/intervene/engine"
 )
@@ -179,7 +180,9 @@ func (c *chronicle) delivery(e *engine.Event, b engine.DeliveryChanged) {
 		s.waiting = !waited && s.repeatable && !s.repeated && !c.overtaken(s, e.At)
 	}
 	if b.External != "" {
-		if s.external != "" && s.external != b.External && !s.repeated {
+		r, held := c.ledger.wasHeld(engine.MessageID{Conversation: c.id, Version: s.version})
+		again := s.repeated || held && slices.Contains(r.sent, c.id)
+		if s.external != "" && s.external != b.External && !again {
 			c.wrong("effects once", "send %d has two names", b.Send)
 		}
 		s.answered = s.answered || b.State == engine.Accepted

@@ -5,7 +5,8 @@
 // pictures through a stand-in for WhatsApp that repeats, shuffles and redelivers,
 // to the real webhook; real actors decide on a real journal, whose file system
 // loses power with half of what was not synced; the real courier, downloads, bot
-// turns, timers, erasures and board do their work while agents race. Whatever
+// turns, timers, erasures and board do their work while agents race. Disks are lost
+// and brought back from a backup, and in the end all is left alone until it is old. Whatever
 // anybody outside the engine was told stands in a ledger, and an auditor compares
 // it with what is there after each crash and at the end; it reads the log as
 // well. The auditor is tested too: bugs are planted in a copy of the engine, and
@@ -27,8 +28,9 @@
 // # What is not simulated
 //
 // Reads of the disk do not fail, it never fills, and customers write what can be
-// read: nothing is quarantined or parked. No file is sent, nothing is trimmed for
-// its age, and the stand-in knows no templates. Those have tests of their own.
+// read: nothing is quarantined or parked. The stand-in knows no templates, bots are
+// called in this process, and streams are the engine's, not the wire's. Those have
+// tests of their own.
 // The wall clock cannot part from the monotonic one in virtual time, so a clock
 // only jumps while the engine is down, and the journal's own is some minutes off.
 // Changes of a directory that were not synced survive a crash all or none, as on

@@ -185,9 +185,6 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "restore holds no sends", seeds: 60, edits: []edit{
 		{"engine/journal/restore.go", "	if a.Sends, err = j.holdAll(engine.DueSend); err != nil {\n", "	if err != nil {\n"},
 	}},
-	{name: "held work is done", seeds: 60, edits: []edit{
-		{"engine/journal/due.go", "		if j.Held(item.Kind, item.Conversation) {\n", "		if false {\n"},
-	}},
 	{name: "restored journal keeps its name", seeds: 20, short: true, edits: []edit{
 		{"engine/journal/restore.go", "	return a, j.rename(a.After)\n", "	return a, nil\n"},
 	}},
@@ -197,45 +194,11 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "restore keeps files of nobody", seeds: 120, edits: []edit{
 		{"cmd/intervene/restore/restore.go", "	if err := dropStrays(j, files); err != nil {\n		return err\n	}\n", ""},
 	}},
-	{name: "status of a lost send counts", seeds: 120, edits: []edit{
-		{"cmd/intervene/restore/marks.go", "err != nil || message.Event.At >= until {", "err != nil || message.Event.At < 0 {"},
-	}},
 	{name: "file given up at its first failure", seeds: 20, edits: []edit{
 		{"actors/media.go", "	if now > at.Add(engine.MediaExpiry) {\n", "	if now > at {\n"},
 	}},
-	{name: "one upload for all files", seeds: 60, edits: []edit{
-		{"rpc/whatsapp/graph_upload.go", "u.known.Get(key); ok", "u.known.Get(uploadKey{channel: key.channel, conversation: key.conversation}); ok"},
-		{"rpc/whatsapp/graph_upload.go", "u.known.Add(key, ", "u.known.Add(uploadKey{channel: key.channel, conversation: key.conversation}, "},
-	}},
 	{name: "memory of the bot lost with the snapshot", seeds: 20, edits: []edit{
 		{"engine/journal/encode.go", "Variables: variables(c.Variables), ", "Variables: variables(c.Variables[:0]), "},
-	}},
-	{name: "memory of the bot kept in Active alone", seeds: 20, edits: []edit{
-		{"engine/apply.go", "	if b.Variables != nil {\n", "	if b.Variables != nil && c.Column == Active {\n"},
-	}},
-	{name: "answer to a turn that is over is said", seeds: 60, edits: []edit{
-		{"engine/decide_turn.go", "	over := d.cmd.Epoch == d.c.Epoch && (!t.Owed() || t.From != b.From) && !muted\n", "	over := false\n"},
-		{"engine/decide_turn.go", "	t := d.c.Turn\n	muted :=", "	muted :="},
-	}},
-	{name: "written first against the policy", seeds: 30, edits: []edit{
-		{"engine/decide_write.go", "	} else if !d.policy.WriteFirst {\n", "	} else if false {\n"},
-	}},
-	{name: "marketing to who wants none", seeds: 120, edits: []edit{
-		{"engine/decide_write.go", "	if err := d.checkConsent(b.Content); err != nil {\n		return err\n	}\n", ""},
-		{"engine/decide_write.go", "		return d.checkConsent(content)\n", "		return nil\n"},
-	}},
-	{name: "stop by a word not heard", seeds: 30, edits: []edit{
-		{"engine/decide_message.go", "	if b.Consent != 0 {\n", "	if false {\n"},
-	}},
-	{name: "age never ends", seeds: 20, short: true, edits: []edit{
-		{"engine/decide_retention.go", "		d.emit(Erased{})\n		return\n", "		return\n"},
-	}},
-	{name: "age ends early", seeds: 30, edits: []edit{
-		{"engine/decide_retention.go", "At: d.now.Add(d.policy.Retention)})", "At: d.now.Add(d.policy.Retention / 240)})"},
-		{"engine/decide_retention.go", "c.LastActivity.Add(d.policy.Retention) <=", "c.LastActivity.Add(d.policy.Retention / 240) <="},
-	}},
-	{name: "old content kept", seeds: 60, edits: []edit{
-		{"engine/decide_retention.go", "	keep := min(oldestKept, c.oldestNeeded())\n", "	keep := min(oldestKept, 1)\n"},
 	}},
 }
 
