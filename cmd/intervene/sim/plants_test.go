@@ -197,6 +197,10 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "file given up at its first failure", seeds: 20, edits: []edit{
 		{"actors/media.go", "	if now > at.Add(engine.MediaExpiry) {\n", "	if now > at {\n"},
 	}},
+	{name: "answer to a turn that is over is said", seeds: 60, edits: []edit{
+		{"engine/decide_turn.go", "	over := d.cmd.Epoch == d.c.Epoch && (!t.Owed() || t.From != b.From) && !muted\n", "	over := false\n"},
+		{"engine/decide_turn.go", "	t := d.c.Turn\n	muted :=", "	muted :="},
+	}},
 	{name: "memory of the bot lost with the snapshot", seeds: 20, edits: []edit{
 		{"engine/journal/encode.go", "Variables: variables(c.Variables), ", "Variables: variables(c.Variables[:0]), "},
 	}},

@@ -39,7 +39,9 @@ func (s *sim) platform(chronicles map[engine.ConversationID]*chronicle) {
 			continue
 		}
 		s.once(c.sends[id.Version], id, era, len(taken[id]))
-		s.addressed(c, c.sends[id.Version], &d)
+		if era == len(l.restores) { // what changed of a contact may be lost
+			s.addressed(c, c.sends[id.Version], &d)
+		}
 	}
 	s.calls(chronicles)
 	s.pace(chronicles)
