@@ -75,7 +75,7 @@ var plants = []plant{
 		{"engine/decide.go", "	return cmd.Workspace == c.Workspace || (", "	return cmd.Workspace != \"\" || ("},
 	}},
 	{name: "lost passivation handshake", seeds: 10, edits: []edit{
-		{"actors/passivate.go", "if idle && e.waiting() == 0 ", "if idle "},
+		{"actors/passivate.go", "bool { return e.waiting() == 0 && !e", "bool { return !e"},
 		{"actors/router.go", "	q.answer.err = errUnanswered\n", ""},
 		{"actors/router.go", "PassivateAfter = 5 * time.Minute", "PassivateAfter = 0"},
 		{"actors/router.go", "SweepInterval = 30 * time.Second", "SweepInterval = time.Second"},
@@ -141,7 +141,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 		{"engine/decide_message.go", "		d.emit(BotDiscarded{Content: message.Content, Epoch: d.cmd.Epoch, Reason: code})\n", ""},
 	}},
 	{name: "passive conversations kept", seeds: 5, edits: []edit{
-		{"actors/passivate.go", "if idle && e.waiting() == 0 ", "if idle && r == nil "},
+		{"actors/passivate.go", "|| e.empty.Load()) && e.releasable() {", "|| e.empty.Load()) && e.releasable() && r == nil {"},
 	}},
 	{name: "log names the customer", seeds: 10, edits: []edit{
 		{"actors/turns.go", "t.log.WarnContext(ctx, \"bot failed\", ", "t.log.WarnContext(ctx, \"bot failed\", slog.Any(\"contact\", request.Contact), "},
