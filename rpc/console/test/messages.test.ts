@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 
+import type { Seat } from "./seat.js";
 import { scenes } from "./stage.js";
 import type { Customer, Stage } from "./stage.js";
 import { until } from "./until.js";
@@ -37,7 +38,7 @@ scene("what customers send besides words is shown, answered and reacted to", asy
   await asha.message("I know that place").locator(".reaction").getByText("🎉").waitFor();
 });
 
-scene("why a message failed is said in plain words, and it can be sent again", async (stage) => {
+scene("why a message failed is said in plain words and in sight, and it can be sent again", async (stage) => {
   const asha = await stage.seat("asha");
   const customer = await stage.held("asha", "Hard to Reach");
   await asha.choose("intervened", customer.conversationId);
@@ -50,6 +51,7 @@ scene("why a message failed is said in plain words, and it can be sent again", a
   const failed = asha.message("Can you read this?");
   const again = failed.getByRole("button", { name: "Send again" });
   await failed.getByText("The customer cannot be reached").waitFor();
+  await until("the button in sight", () => inSight(asha, again));
   await again.click();
   await failed.first().getByText("Was sent again").waitFor();
   await asha.page.locator("[data-testid=message]", { hasText: "Can you read this?" }).last().locator("[data-delivery=DELIVERED], [data-delivery=READ]").waitFor();
@@ -76,4 +78,10 @@ async function delivery(stage: Stage, { waId }: Customer, text: string): Promise
 interface Sent {
   readonly wamid: string;
   readonly body: string;
+}
+
+/** Whether all of something is between the head of the chat and its foot. */
+async function inSight(seat: Seat, what: ReturnType<Seat["message"]>): Promise<boolean> {
+  const [box, frame] = [await what.boundingBox(), await seat.chat.locator("[data-testid=timeline]").boundingBox()];
+  return box !== null && frame !== null && box.y >= frame.y && box.y + box.height <= frame.y + frame.height;
 }

@@ -5,11 +5,15 @@ const close = 80;
 
 /**
  * useScroll keeps a list that grows at both ends where the reader is: at the end, if
- * they are there, else at what they read.
+ * they are there, else at what they read. What is in the box stands in one flow, whose
+ * size is watched: a message also grows where it stands, when it fails, when its
+ * picture comes.
  */
-export function useScroll(newest: bigint, outgoing: number, oldest: bigint) {
+export function useScroll(newest: bigint, oldest: bigint) {
   const box = useRef<HTMLDivElement>(null);
+  const flow = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const top = useRef(0);
   const height = useRef(0);
   const seen = useRef(newest);
   const [away, setAway] = useState(false);
@@ -19,13 +23,23 @@ export function useScroll(newest: bigint, outgoing: number, oldest: bigint) {
     if (element) {
       atEnd.current = true;
       element.scrollTop = element.scrollHeight;
+      top.current = element.scrollTop;
     }
   }, []);
+  const follow = useCallback(() => {
+    if (atEnd.current) {
+      toEnd();
+    }
+  }, [toEnd]);
   const look = useCallback(() => {
     const element = box.current;
     if (element) {
+      const left = element.scrollHeight - element.scrollTop - element.clientHeight;
+      // The news of a scroll comes a picture later, when the list may have grown: only
+      // who went up has left the end.
+      atEnd.current = left < close || (atEnd.current && element.scrollTop >= top.current - 1);
+      top.current = element.scrollTop;
       height.current = element.scrollHeight;
-      atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < close;
       setAway(!atEnd.current);
     }
   }, []);
@@ -33,25 +47,15 @@ export function useScroll(newest: bigint, outgoing: number, oldest: bigint) {
     seen.current = newest;
   }
 
-  // Pictures and fonts come later than their messages.
   useLayoutEffect(() => {
-    const element = box.current;
-    if (!element) {
-      return;
-    }
-    const follow = () => {
-      if (atEnd.current) {
-        toEnd();
-      }
-    };
     const observer = new ResizeObserver(follow);
-    observer.observe(element);
-    element.addEventListener("load", follow, true);
-    return () => {
-      observer.disconnect();
-      element.removeEventListener("load", follow, true);
-    };
-  }, [toEnd]);
+    for (const element of [box.current, flow.current]) {
+      if (element) {
+        observer.observe(element);
+      }
+    }
+    return () => observer.disconnect();
+  }, [follow]);
   useLayoutEffect(() => {
     const element = box.current;
     if (element && height.current > 0 && !atEnd.current) {
@@ -59,13 +63,8 @@ export function useScroll(newest: bigint, outgoing: number, oldest: bigint) {
     }
   }, [oldest]);
   useLayoutEffect(() => {
-    if (atEnd.current) {
-      toEnd();
-    }
-  }, [newest, outgoing, toEnd]);
-
-  useLayoutEffect(() => {
+    follow();
     height.current = box.current?.scrollHeight ?? 0;
   });
-  return { box, away, seenUpTo: seen.current, toEnd, look };
+  return { box, flow, away, seenUpTo: seen.current, toEnd, look };
 }

@@ -43,7 +43,7 @@ export function Timeline({ conversation, snapshot, card, actions, takeBack }: Pr
     () => new Map(entries.flatMap(({ kind }) => (kind.case === "message" ? [[kind.value.messageId, kind.value]] : []))),
     [entries],
   );
-  const scroll = useScroll(entries.at(-1)?.version ?? 0n, outgoing.length, entries[0]?.version ?? 0n);
+  const scroll = useScroll(entries.at(-1)?.version ?? 0n, entries[0]?.version ?? 0n);
   const unseen = scroll.away ? countUnseen(entries, scroll.seenUpTo) : 0;
   const [loading, setLoading] = useState(false);
   const [focused, setFocused] = useState("");
@@ -120,20 +120,22 @@ export function Timeline({ conversation, snapshot, card, actions, takeBack }: Pr
         onFocusIn={(event) => setFocused((event.target as Element).closest("article")?.id.replace("message-", "") ?? "")}
         onKeyDown={stepMessages}
       >
-        {hasOlder && (
-          <Button
-            label={loading ? t("loading") : t("chat.older")}
-            look="quiet"
-            class="older"
-            disabled={loading}
-            onClick={() => void loadOlder()}
-          />
-        )}
-        {!hasOlder && snapshot.whole && <p class="beginning">{t("chat.beginning")}</p>}
-        {items}
-        {outgoing.map((one) => (
-          <OutgoingBubble key={one.commandId} outgoing={one} takeBack={takeBack} />
-        ))}
+        <div ref={scroll.flow} class="timeline-flow">
+          {hasOlder && (
+            <Button
+              label={loading ? t("loading") : t("chat.older")}
+              look="quiet"
+              class="older"
+              disabled={loading}
+              onClick={() => void loadOlder()}
+            />
+          )}
+          {!hasOlder && snapshot.whole && <p class="beginning">{t("chat.beginning")}</p>}
+          {items}
+          {outgoing.map((one) => (
+            <OutgoingBubble key={one.commandId} outgoing={one} takeBack={takeBack} />
+          ))}
+        </div>
       </div>
       {scroll.away && (
         <Button
