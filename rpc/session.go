@@ -12,11 +12,14 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"connectrpc.com/connect"
+
+	"github.com/intervenehq/intervene/engine"
 )
 
 // The session's methods, which stand in the access table and in metrics as they
@@ -227,13 +230,23 @@ func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// shownSession is who one is. ExpiresAt is absent for who came with a bearer token.
+// shownSession is who one is, and what the page of a workspace needs to know of it
+// beforehand: its channels, and what agents may do. The engine decides about that all
+// the same. ExpiresAt is absent for who came with a bearer token.
 type shownSession struct {
-	ID        string     `json:"id"`
-	Name      string     `json:"name"`
-	Role      string     `json:"role"`
-	Workspace string     `json:"workspace"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ID        string             `json:"id"`
+	Name      string             `json:"name"`
+	Role      string             `json:"role"`
+	Workspace string             `json:"workspace"`
+	Channels  []engine.ChannelID `json:"channels"`
+	Policy    shownPolicy        `json:"policy"`
+	ExpiresAt *time.Time         `json:"expires_at,omitempty"`
+}
+
+// shownPolicy has the configuration's names.
+type shownPolicy struct {
+	TakeoverFromActive bool `json:"takeover_from_active"`
+	WriteFirst         bool `json:"write_first"`
 }
 
 func (s *Server) showSession(w http.ResponseWriter, r *http.Request) error {
@@ -241,7 +254,13 @@ func (s *Server) showSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shown := shownSession{ID: string(who.ID), Name: who.Name, Role: who.Role.String(), Workspace: string(who.Workspace)}
+	settings := s.served.Load()
+	policy := settings.Policies[who.Workspace]
+	shown := shownSession{
+		ID: string(who.ID), Name: who.Name, Role: who.Role.String(), Workspace: string(who.Workspace),
+		Channels: slices.Concat([]engine.ChannelID{}, settings.channelsOf[who.Workspace]),
+		Policy: shownPolicy{TakeoverFromActive: policy.TakeoverFromActive, WriteFirst: policy.WriteFirst},
+	}
 	if !who.until.IsZero() {
 		until := who.until.UTC()
 		shown.ExpiresAt = &until

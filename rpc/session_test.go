@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,6 +139,42 @@ func TestSession(t *testing.T) {
 	b.wantSignedIn(false)
 	_, err = client.ListAgents(t.Context(), &intervenev1.ListAgentsRequest{})
 	wantRefusal(t, err, connect.CodeUnauthenticated, "UNAUTHENTICATED")
+}
+
+// TestSessionTellsOfWorkspace: a session has the channels and the policy of its own
+// workspace, and of no other.
+func TestSessionTellsOfWorkspace(t *testing.T) {
+	policies := map[engine.WorkspaceID]engine.Policy{"acme": {TakeoverFromActive: true, WriteFirst: true}}
+	for name, tt := range map[string]struct {
+		policies map[engine.WorkspaceID]engine.Policy
+		token    string
+		want     shownSession
+	}{
+		"open": {
+			policies,
+			ashaToken,
+			shownSession{Channels: []engine.ChannelID{"main"}, Policy: shownPolicy{TakeoverFromActive: true, WriteFirst: true}},
+		},
+		"another's": {
+			policies,
+			oliToken,
+			shownSession{Channels: []engine.ChannelID{"others"}},
+		},
+		"not known": {nil, ashaToken, shownSession{Channels: []engine.ChannelID{"main"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newEdge(t, func(o *Options) { o.Policies = tt.policies }).browser(t)
+			b.signIn(tt.token)
+			_, body := b.do(http.MethodGet, sessionPath, "")
+			var shown shownSession
+			if err := json.Unmarshal([]byte(body), &shown); err != nil {
+				t.Fatalf("got %s, error %v, want a session", body, err)
+			}
+			if got, want := shown.Channels, tt.want.Channels; !slices.Equal(got, want) || shown.Policy != tt.want.Policy {
+				t.Errorf("got channels %v, policy %+v, want %v, %+v", got, shown.Policy, want, tt.want.Policy)
+			}
+		})
+	}
 }
 
 // TestSignInRefuses: nothing but a person's token makes a session.

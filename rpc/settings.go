@@ -12,6 +12,9 @@ import (
 type Settings struct {
 	// Channels are all that there are, with whose they are.
 	Channels map[engine.ChannelID]engine.WorkspaceID
+	// Policies say what workspaces allow their agents, which their pages show; the
+	// engine decides. Of one that is not there nothing is known.
+	Policies map[engine.WorkspaceID]engine.Policy
 	// AllowedOrigins are those of pages served elsewhere that may call: scheme,
 	// host and port, as browsers write them.
 	AllowedOrigins []string

@@ -24,7 +24,9 @@ func (e *Engine) edgeOptions(inbox *actors.Inbox) rpc.Options {
 }
 
 func settingsOf(c *config.Config) rpc.Settings {
-	return rpc.Settings{Channels: workspacesOf(c), AllowedOrigins: c.AllowedOrigins, ReadReceipts: c.ReadReceipts}
+	return rpc.Settings{
+		Channels: workspacesOf(c), Policies: policiesOf(c), AllowedOrigins: c.AllowedOrigins, ReadReceipts: c.ReadReceipts,
+	}
 }
 
 func workspacesOf(c *config.Config) map[engine.ChannelID]engine.WorkspaceID {
