@@ -73,7 +73,7 @@ func newScript(seed uint64, ordinal int) script {
 	d := dice(seed, 'c', uint64(ordinal))
 	s := script{
 		ordinal:  ordinal,
-		customer: standin.Customer{PhoneNumberID: phoneNumberID, WAID: phoneOf(ordinal), Name: "Customer " + strconv.Itoa(ordinal)},
+		customer: standin.Customer{PhoneNumberID: phoneNumberID, WAID: phoneOf(ordinal), Name: nameOf(ordinal)},
 		late:     d.Float64() < lateShare,
 	}
 	if d.Float64() < doubleShare {
