@@ -4,7 +4,7 @@ import { Desk } from "./desk/desk.js";
 import { forgetFiles } from "./desk/files.js";
 import { preferences } from "./desk/preferences.js";
 import { useValue } from "./desk/value.js";
-import { SignInError, currentSession, signOut } from "./session.js";
+import { SignInError, currentSession, onSignOut, signOut } from "./session.js";
 import type { Session } from "./session.js";
 import { DeskContext } from "./view/desk_context.js";
 import { DeskView } from "./view/desk_view.js";
@@ -46,6 +46,7 @@ export function App() {
     const timer = setInterval(() => void ask(), askAgain);
     return () => clearInterval(timer);
   }, [state.is]);
+  useEffect(() => onSignOut(() => setState((now) => (now.is === "signed in" ? { is: "signed out" } : now))), []);
   const desk = state.is === "signed in" ? state.desk : undefined;
   useEffect(
     () => () => {

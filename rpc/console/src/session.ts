@@ -8,6 +8,12 @@ export interface Session {
   readonly agentId: string;
   readonly name: string;
   readonly role: Role;
+  /** The workspace's channels. */
+  readonly channels: readonly string[];
+  /** Agents may intervene where nobody asked for a person. */
+  readonly takeoverFromActive: boolean;
+  /** Agents may send templates to whom they have no conversation with. */
+  readonly writeFirst: boolean;
   /** Milliseconds since 1970; Infinity: it does not end by itself. */
   readonly expiresAt: number;
 }
@@ -37,6 +43,15 @@ export async function signIn(token: string): Promise<Session> {
   return currentSession();
 }
 
+/** The tabs of this browser, which have one session. */
+const tabs = new BroadcastChannel("intervene.session");
+
+/** Calls the listener when another tab has ended the session. The answer ends it. */
+export function onSignOut(listener: () => void): () => void {
+  tabs.addEventListener("message", listener);
+  return () => tabs.removeEventListener("message", listener);
+}
+
 /** Ends the session, in all tabs. */
 export async function signOut(): Promise<void> {
   try {
@@ -46,6 +61,7 @@ export async function signOut(): Promise<void> {
       throw error;
     }
   }
+  tabs.postMessage("signed out");
 }
 
 async function request(method: string, body?: string): Promise<Response> {
@@ -79,12 +95,16 @@ async function attempt(method: string, body: string | undefined): Promise<Respon
 function read(answer: Readonly<Record<string, unknown>>): Session {
   const text = (name: string) => (typeof answer[name] === "string" ? answer[name] : "");
   const role = Role[text("role").replace("ROLE_", "") as keyof typeof Role];
+  const { channels, policy } = answer as { channels?: unknown; policy?: Readonly<Record<string, unknown>> };
   const expiresAt = Date.parse(text("expires_at"));
   return {
     workspaceId: text("workspace"),
     agentId: text("id"),
     name: text("name"),
     role: role ?? Role.AGENT,
+    channels: Array.isArray(channels) ? channels.map(String) : [],
+    takeoverFromActive: policy?.["takeover_from_active"] === true,
+    writeFirst: policy?.["write_first"] === true,
     expiresAt: Number.isNaN(expiresAt) ? Number.POSITIVE_INFINITY : expiresAt,
   };
 }

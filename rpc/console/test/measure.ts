@@ -30,7 +30,7 @@ function percentile(values: readonly number[], share: number): number {
 
 const figures = (values: readonly number[]) => `p50 ${percentile(values, 0.5).toFixed(0)} ms, p99 ${percentile(values, 0.99).toFixed(0)} ms, n ${values.length}`;
 
-const stage = await Stage.open(silentFlow);
+const stage = await Stage.open({ flow: silentFlow });
 try {
   await fill(stage);
   await firstLoad(stage);

@@ -46,7 +46,7 @@ scene("why a message failed is said in plain words and in sight, and it can be s
     await customer.writes(`line ${n}`);
   }
   await asha.message("line 11").waitFor();
-  await control(stage, "faults", { name: "once", fault: "fail", code: 131026, next: 1, contact: customer.waId });
+  await stage.standIn("faults", { name: "once", fault: "fail", code: 131026, next: 1, contact: customer.waId });
   await asha.send("Can you read this?");
   const failed = asha.message("Can you read this?");
   const again = failed.getByRole("button", { name: "Send again" });
@@ -58,12 +58,7 @@ scene("why a message failed is said in plain words and in sight, and it can be s
 });
 
 async function sends(stage: Stage, { waId, name }: Customer, what: object): Promise<void> {
-  await control(stage, `customers/${waId}/messages`, { name, ...what });
-}
-
-async function control(stage: Stage, path: string, body: object): Promise<void> {
-  const answer = await fetch(`${await stage.engine.graphUrl()}/_standin/${path}`, { method: "POST", body: JSON.stringify(body) });
-  assert.ok(answer.ok, `${path}: ${answer.status}`);
+  await stage.standIn(`customers/${waId}/messages`, { name, ...what });
 }
 
 /** The WAMID of a text that a customer got. */

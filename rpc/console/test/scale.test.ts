@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { scenes, silentFlow } from "./stage.js";
 import { until } from "./until.js";
 
-const scene = scenes(silentFlow);
+const scene = scenes({ flow: silentFlow });
 
 /** How many conversations there are, and how many of them one webhook brings. */
 const conversations = 5_000;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 
 import { tokens } from "../../client/typescript/test/engine.js";
+import { Seat } from "./seat.js";
 import { scenes } from "./stage.js";
 import { until } from "./until.js";
 
@@ -55,9 +56,25 @@ scene("a session that is over says so and keeps what was written", async (stage)
   await until("the draft", async () => (await seat.composer.inputValue()) === "half a sentence");
 });
 
+scene("signing out ends the session in all tabs", async (stage) => {
+  const seat = await stage.seat("asha");
+  const other = await Seat.take(seat.context, seat.baseUrl);
+  await other.open();
+  await other.live();
+  await seat.page.getByRole("button", { name: "Settings" }).click();
+  await seat.page.getByRole("button", { name: "Sign out" }).click();
+  await other.page.getByLabel("Access token").waitFor();
+  assert.deepEqual(other.problems, []);
+});
+
 scene("an agent has no overview, and a supervisor has one", async (stage) => {
   const [asha, sam] = [await stage.seat("asha"), await stage.seat("sam")];
   assert.equal(await asha.page.getByRole("link", { name: "Overview" }).count(), 0);
+  await asha.open("/#/overview");
+  await asha.page.getByText("The overview is for supervisors and administrators.").waitFor();
+  assert.equal(await asha.page.getByRole("button", { name: "Try again" }).count(), 0);
+  await asha.page.getByRole("link", { name: "Go to the board" }).click();
+  await asha.column("active").waitFor();
   await sam.page.getByRole("link", { name: "Overview" }).click();
   await sam.page.locator(".overview").waitFor();
 });

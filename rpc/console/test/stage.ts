@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 import type { Browser, BrowserContextOptions } from "playwright-core";
 
 import { Engine, tokens } from "../../client/typescript/test/engine.js";
+import type { Setting } from "../../client/typescript/test/engine.js";
 import { Seat } from "./seat.js";
 import { until } from "./until.js";
 import { Wire } from "./wire.js";
@@ -49,12 +50,11 @@ export class Stage {
     readonly wire: Wire,
   ) {}
 
-  /** With a flow of one's own for the bot, as YAML, or with the embedded one. */
-  static async open(flow?: string): Promise<Stage> {
+  static async open(setting: Setting): Promise<Stage> {
     if (!existsSync(executable)) {
       throw new Error(`there is no chromium at ${executable}: install it, or name another one in CHROMIUM`);
     }
-    const engine = await Engine.start(flow);
+    const engine = await Engine.start(setting);
     try {
       const browser = await chromium.launch({ executablePath: executable, args: flags });
       return new Stage(engine, browser, await Wire.lay(() => engine.baseUrl));
@@ -104,15 +104,20 @@ export class Stage {
     return body;
   }
 
-  /** A customer whom nobody knew yet, and who has written a first message. */
-  async customer(name: string, text = "Hello"): Promise<Customer> {
-    this.#customers++;
-    const waId = String(15_550_300_000 + this.#customers);
-    // The stand-in lets nobody be answered of whom it never heard.
-    const answer = await fetch(`${await this.engine.graphUrl()}/_standin/customers/${waId}/messages`, { method: "POST", body: JSON.stringify({ name, text }) });
+  /** Tells the stand-in for WhatsApp something. */
+  async standIn(path: string, body: object): Promise<void> {
+    const answer = await fetch(`${await this.engine.graphUrl()}/_standin/${path}`, { method: "POST", body: JSON.stringify(body) });
     if (!answer.ok) {
       throw new Error(`the stand-in answered ${answer.status}: ${await answer.text()}`);
     }
+  }
+
+  /** A customer whom nobody knew yet, and who has written a first message; what WhatsApp says of it besides, such as when. */
+  async customer(name: string, text = "Hello", besides: object = {}): Promise<Customer> {
+    this.#customers++;
+    const waId = String(15_550_300_000 + this.#customers);
+    // The stand-in lets nobody be answered of whom it never heard.
+    await this.standIn(`customers/${waId}/messages`, { name, text, ...besides });
     const conversationId = await until(`the conversation of ${name}`, () => this.#find(waId));
     return { waId, name, conversationId, writes: (words) => this.engine.receive(waId, name, words) };
   }
@@ -166,10 +171,10 @@ export const silentFlow = JSON.stringify({ id: "silent", nodes: [{ id: "nothing"
 const sceneTimeout = 120_000;
 
 /** One stage for all scenes of a file; each scene has its own windows and customers. */
-export function scenes(flow?: string): (name: string, play: (stage: Stage) => Promise<void>) => void {
+export function scenes(setting: Setting = {}): (name: string, play: (stage: Stage) => Promise<void>) => void {
   let stage: Stage | undefined;
   before(async () => {
-    stage = await Stage.open(flow);
+    stage = await Stage.open(setting);
   });
   after(async () => {
     await stage?.close();

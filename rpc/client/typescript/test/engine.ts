@@ -16,9 +16,16 @@ const stopTimeout = 30_000;
 
 const appSecret = "secret of the app";
 const phoneNumberId = "106540352242922";
+const businessId = "102290129340398";
 
-export const tokens = { asha: "token-of-asha", ben: "token-of-ben", sam: "token-of-sam", robot: "token-of-robot" } as const;
-const roles: Record<keyof typeof tokens, string> = { asha: "ROLE_AGENT", ben: "ROLE_AGENT", sam: "ROLE_SUPERVISOR", robot: "ROLE_BOT" };
+export const tokens = { asha: "token-of-asha", ben: "token-of-ben", sam: "token-of-sam", ada: "token-of-ada", robot: "token-of-robot" } as const;
+const roles: Record<keyof typeof tokens, string> = {
+  asha: "ROLE_AGENT",
+  ben: "ROLE_AGENT",
+  sam: "ROLE_SUPERVISOR",
+  ada: "ROLE_ADMIN",
+  robot: "ROLE_BOT",
+};
 
 /** The repository, from wherever this was compiled to. */
 const repository = (function above(folder: string): string {
@@ -30,6 +37,16 @@ export interface Written {
   readonly waId: string;
   readonly name: string;
   readonly text: string;
+}
+
+/** Setting is what of an engine's configuration is not as usual. */
+export interface Setting {
+  /** A flow of one's own for the bot, as YAML; left out: the one that is embedded. */
+  readonly flow?: string;
+  /** What agents of the workspace may do, as the configuration has it. */
+  readonly handoff?: Readonly<Record<string, boolean>>;
+  /** Another channel beside the one that customers write to. */
+  readonly otherChannel?: string;
 }
 
 /** Engine is a real one, with the stand-in for Meta beside it, both on loopback at ports that the system chose. */
@@ -44,11 +61,10 @@ export class Engine {
   #listen = "127.0.0.1:0";
   #wrote = 0;
 
-  private constructor(readonly flow: string | undefined) {}
+  private constructor(readonly setting: Setting) {}
 
-  /** With a flow of one's own, as YAML, or with the one that is embedded. */
-  static async start(flow?: string): Promise<Engine> {
-    const engine = new Engine(flow);
+  static async start(setting: Setting = {}): Promise<Engine> {
+    const engine = new Engine(setting);
     try {
       engine.#build();
       engine.#relay = await relay(() => engine.baseUrl);
@@ -89,8 +105,8 @@ export class Engine {
   async restart(): Promise<void> {
     await this.end("SIGKILL");
     const file = join(this.#folder, "intervene.yaml");
-    writeFileSync(join(this.#folder, flowFile), this.flow ?? "");
-    writeFileSync(file, configuration(this.#listen, await this.graphUrl(), this.flow !== undefined));
+    writeFileSync(join(this.#folder, flowFile), this.setting.flow ?? "");
+    writeFileSync(file, configuration(this.#listen, await this.graphUrl(), this.setting));
     this.#engine = new Child(this.#binary, ["serve", "--config", file], {});
     this.#listen = await this.#engine.ready();
   }
@@ -114,7 +130,7 @@ export class Engine {
   async receiveAll(all: readonly Written[]): Promise<void> {
     const body = JSON.stringify({
       object: "whatsapp_business_account",
-      entry: [{ id: "102290129340398", changes: all.map((written) => ({ field: "messages", value: this.#value(written) })) }],
+      entry: [{ id: businessId, changes: all.map((written) => ({ field: "messages", value: this.#value(written) })) }],
     });
     const signature = createHmac("sha256", appSecret).update(body).digest("hex");
     const answer = await fetch(this.baseUrl + webhookPath, {
@@ -159,7 +175,11 @@ const webhookPath = "/webhooks/whatsapp/main";
 
 const flowFile = "flow.yaml";
 
-function configuration(listen: string, graphUrl: string, ownFlow: boolean): string {
+function configuration(listen: string, graphUrl: string, { flow, handoff, otherChannel }: Setting): string {
+  const channel = (id: string, number: string) => ({
+    id,
+    whatsapp: { app: "main", phone_number_id: number, waba_id: businessId, access_token: { value: "token-of-the-number" } },
+  });
   const callers = Object.entries(tokens).map(([id, token]) => ({
     id,
     role: roles[id as keyof typeof tokens],
@@ -174,9 +194,10 @@ function configuration(listen: string, graphUrl: string, ownFlow: boolean): stri
     workspaces: [
       {
         id: "acme",
-        channels: [{ id: "acme-main", whatsapp: { app: "main", phone_number_id: phoneNumberId, access_token: { value: "token-of-the-number" } } }],
+        channels: [channel("acme-main", phoneNumberId), ...(otherChannel ? [channel(otherChannel, "106540352242923")] : [])],
         tokens: callers,
-        ...(ownFlow && { bot: { flow: flowFile } }),
+        ...(handoff && { handoff }),
+        ...(flow !== undefined && { bot: { flow: flowFile } }),
       },
     ],
   });

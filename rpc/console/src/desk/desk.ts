@@ -18,7 +18,7 @@ import { route } from "./route.js";
 import { Value } from "./value.js";
 
 /** How many events a conversation begins with, and the cards of a column that are followed. */
-const tail = 150;
+export const tail = 150;
 const boardWindow = 200;
 
 /** Narrow is what the agent wants to see of the columns. */

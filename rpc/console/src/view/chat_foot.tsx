@@ -11,7 +11,7 @@ import { Composer } from "./composer.js";
 import { useDesk } from "./desk_context.js";
 import { Icon } from "./icon.js";
 import type { IconName } from "./icons.js";
-import { TemplateDialog } from "./template_later.js";
+import { TemplateDialog } from "./compose_later.js";
 import { useWindowOpen } from "./window_left.js";
 
 interface Props {
@@ -75,6 +75,20 @@ function Closed({ card, open }: { card: Card; open: boolean }) {
   const template = (
     <Button label={t("template.choose")} icon="template" look="primary" onClick={() => setChoosing(true)} data-command="template" />
   );
+  const intervene = (
+    <Button
+      label={t("intervene")}
+      icon="hand"
+      look="primary"
+      class="intervene"
+      shortcut="i"
+      disabled={busy}
+      data-command="intervene"
+      onClick={() =>
+        void desk.perform("intervene", (commandId, timeoutMs) => api.intervene({ conversationId, commandId }, { timeoutMs }))
+      }
+    />
+  );
   const dialog = choosing && <TemplateDialog card={card} onClose={() => setChoosing(false)} />;
   switch (card.column) {
     case Column.REQUESTING:
@@ -92,18 +106,7 @@ function Closed({ card, open }: { card: Card; open: boolean }) {
               )
             }
           />
-          <Button
-            label={t("intervene")}
-            icon="hand"
-            look="primary"
-            class="intervene"
-            shortcut="i"
-            disabled={busy}
-            data-command="intervene"
-            onClick={() =>
-              void desk.perform("intervene", (commandId, timeoutMs) => api.intervene({ conversationId, commandId }, { timeoutMs }))
-            }
-          />
+          {intervene}
         </Explained>
       );
     case Column.INTERVENED:
@@ -118,7 +121,7 @@ function Closed({ card, open }: { card: Card; open: boolean }) {
       return <Explained icon="person" text={t("closed.heldBy", { agent: names.of(card.holderAgentId) })} />;
     case Column.ACTIVE:
       return (
-        <Explained icon="bot" text={t("closed.active")}>
+        <Explained icon="bot" text={desk.session.takeoverFromActive ? t("closed.activeOpen") : t("closed.active")}>
           <Button
             label={t("requestAgent")}
             icon="hand"
@@ -128,9 +131,13 @@ function Closed({ card, open }: { card: Card; open: boolean }) {
               void desk.perform("request", (commandId, timeoutMs) => api.requestAgent({ conversationId, commandId }, { timeoutMs }))
             }
           />
+          {desk.session.takeoverFromActive && intervene}
         </Explained>
       );
     default:
+      if (!desk.session.writeFirst) {
+        return <Explained icon="history" text={t("closed.historyShut")} />;
+      }
       return (
         <Explained icon="history" text={t("closed.history")}>
           {template}

@@ -12,7 +12,7 @@ import { Button } from "./button.js";
 import { useDesk } from "./desk_context.js";
 import { fileProblem } from "./media_view.js";
 import { summary } from "./summary.js";
-import { TemplateDialog } from "./template_later.js";
+import { AddMenu } from "./compose_later.js";
 
 /** WhatsApp's limit, in characters. */
 const longest = 4096;
@@ -34,7 +34,7 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
   const [text, setText] = useState(() => desk.drafts.get(conversationId)[note ? "note" : "text"]);
   const [files, setFiles] = useState<readonly File[]>([]);
   const [uploading, setUploading] = useState(false);
-  const [choosing, setChoosing] = useState(false);
+  const [adding, setAdding] = useState(false);
   const box = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const typedAt = useRef(0);
@@ -64,6 +64,17 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
     onReplyTo("");
     typedAt.current = 0;
     desk.presence.stopTyping();
+    box.current?.focus();
+  };
+  const close = (focus: boolean) => {
+    setAdding(false);
+    if (focus) {
+      document.querySelector<HTMLElement>("[data-command=add]")?.focus();
+    }
+  };
+  const sent = () => {
+    setAdding(false);
+    onReplyTo("");
     box.current?.focus();
   };
   const queue = (content: Content) => {
@@ -124,7 +135,10 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
       class={`composer ${note ? "note" : ""}`}
       onSubmit={(event) => {
         event.preventDefault();
-        void submit();
+        // A dialog in here has a form of its own, whose events come by.
+        if (event.target === event.currentTarget) {
+          void submit();
+        }
       }}
       onDragOver={(event) => !note && event.preventDefault()}
       onDrop={(event) => {
@@ -174,7 +188,19 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
               }}
             />
             <Button label={t("compose.attach")} icon="paperclip" bare look="quiet" onClick={() => picker.current?.click()} />
-            <Button label={t("template.choose")} icon="template" bare look="quiet" onClick={() => setChoosing(true)} />
+            <span class="add">
+              <Button
+                label={t("add")}
+                icon="plus"
+                bare
+                look="quiet"
+                aria-haspopup="menu"
+                aria-expanded={adding}
+                data-command="add"
+                onClick={() => setAdding(!adding)}
+              />
+              {adding && <AddMenu card={card} onSend={queue} onSent={sent} onClose={close} />}
+            </span>
           </>
         )}
         <textarea
@@ -220,7 +246,6 @@ export function Composer({ card, note, replyTo, answered, onReplyTo }: Props) {
           {t("compose.uploading")}
         </p>
       )}
-      {choosing && <TemplateDialog card={card} onClose={() => setChoosing(false)} />}
     </form>
   );
 }

@@ -1,14 +1,19 @@
 import type { ComponentChildren } from "preact";
 
-import type { CardAddress, ContactCard, Content, Link, List, MenuHeader, Message, Order, Template } from "@intervene/client/wire";
+import type { CardAddress, ContactCard, Content, Link, List, MenuHeader, Message, Order } from "@intervene/client/wire";
 
 import { line, safe } from "../words/safe.js";
-import type { Key } from "../words/text.js";
 import { t } from "../words/words.js";
 import { Icon } from "./icon.js";
 import type { IconName } from "./icons.js";
+import { later } from "./later.js";
 import { MediaView } from "./media_view.js";
 import { RichText, SafeLink } from "./rich_text.js";
+
+const SentTemplate = later(
+  async () => (await import("./sent_template.js")).SentTemplate,
+  ({ template }) => line(template.name),
+);
 
 /** ContentView is what a message says, of whatever kind it is. */
 export function ContentView({ content, message }: { content: Content | undefined; message: Message }) {
@@ -49,7 +54,7 @@ export function ContentView({ content, message }: { content: Content | undefined
     case "link":
       return <Target link={kind.value} message={message} />;
     case "template":
-      return <Prepared template={kind.value} message={message} />;
+      return <SentTemplate template={kind.value} message={message} />;
     case "system":
       return <Aside icon="info">{t("content.system")}</Aside>;
     case "reaction":
@@ -257,40 +262,6 @@ function Target({ link, message }: { link: Link; message: Message }) {
     <div class="menu">
       <Menu header={link.header} body={link.body} footer={link.footer} message={message} choices={[]} />
       <SafeLink url={link.url}>{line(link.label)}</SafeLink>
-    </div>
-  );
-}
-
-function partOf(type: string): Key {
-  return type === "header" ? "template.header" : type === "body" ? "template.body" : "template.button";
-}
-
-function Prepared({ template, message }: { template: Template; message: Message }) {
-  return (
-    <div class="template">
-      <Aside icon="template">
-        <bdi>{line(template.name)}</bdi> <small>{line(template.language)}</small>
-      </Aside>
-      {template.components.map(({ type, parameters }, n) => (
-        <div key={n}>
-          {parameters.map(({ name, value }, m) => {
-            if (value.case === "image" || value.case === "video" || value.case === "document") {
-              return <MediaView key={m} kind={value.case} media={value.value} message={message} />;
-            }
-            const text =
-              typeof value.value === "string"
-                ? value.value
-                : value.case === "currency" || value.case === "dateTime"
-                  ? value.value.fallbackValue
-                  : "";
-            return text === "" ? null : (
-              <div key={m} class="parameter" dir="auto">
-                <small>{t(partOf(type), { name: name || m + 1 })}</small> {line(text)}
-              </div>
-            );
-          })}
-        </div>
-      ))}
     </div>
   );
 }

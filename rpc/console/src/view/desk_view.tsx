@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { preferences } from "../desk/preferences.js";
 import { route } from "../desk/route.js";
 import { useValue } from "../desk/value.js";
-import { t } from "../words/words.js";
+import { learnMore, t } from "../words/words.js";
 import { Board } from "./board.js";
 import { Chat } from "./chat.js";
 import { ConnectionBanner } from "./connection_banner.js";
@@ -30,7 +30,7 @@ export function DeskView({ onSignOut }: { onSignOut(): Promise<void> }) {
   const { profile } = useValue(preferences);
   // Who finds types at once: it is here by then.
   useEffect(() => {
-    const timer = setTimeout(() => void find().catch(() => {}), 2_000);
+    const timer = setTimeout(() => void Promise.all([find(), learnMore()]).catch(() => {}), 2_000);
     return () => clearTimeout(timer);
   }, []);
   const overview = place === "overview";

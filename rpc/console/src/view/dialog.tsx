@@ -9,10 +9,12 @@ interface Props {
   onClose(): void;
   children: ComponentChildren;
   wide?: boolean;
+  /** A click beside it does not close it: something is being written in it. */
+  stubborn?: boolean;
 }
 
 /** Dialog stands before everything else until it is closed; the browser keeps the focus inside and gives it back. */
-export function Dialog({ title, onClose, children, wide = false }: Props) {
+export function Dialog({ title, onClose, children, wide = false, stubborn = false }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
@@ -35,7 +37,7 @@ export function Dialog({ title, onClose, children, wide = false }: Props) {
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === dialog.current && onClose()}
+      onClick={(event) => !stubborn && event.target === dialog.current && onClose()}
     >
       <div class="dialog-body">
         <div class="dialog-head">

@@ -1,5 +1,4 @@
 import type { BoardSnapshot } from "@intervene/client";
-import type { Card } from "@intervene/client/wire";
 
 import { everything } from "../desk/desk.js";
 import type { Narrow } from "../desk/desk.js";
@@ -15,10 +14,7 @@ const whose: readonly Narrow["whose"][] = ["all", "mine", "unassigned"];
 export function FilterBar({ board }: { board: BoardSnapshot }) {
   const desk = useDesk();
   const narrow = useValue(desk.narrow);
-  const channels = withChosen(
-    seen(board, ({ channelId }) => [channelId]),
-    narrow.channelId,
-  );
+  const { channels } = desk.session;
   const tags = withChosen(seenTags(board), narrow.tag);
   const narrowed = narrow.whose !== "all" || narrow.channelId !== "" || narrow.tag !== "";
   return (
@@ -76,18 +72,7 @@ function Choose({ label, all, options, value, onChoose }: ChooseProps) {
 
 /** The tags of the cards that are here. */
 export function seenTags(board: BoardSnapshot): string[] {
-  return seen(board, ({ tags }) => tags);
-}
-
-function seen(board: BoardSnapshot, of: (card: Card) => readonly string[]): string[] {
-  const all = new Set<string>();
-  for (const { cards } of board.columns) {
-    for (const card of cards) {
-      for (const one of of(card)) {
-        all.add(one);
-      }
-    }
-  }
+  const all = new Set(board.columns.flatMap(({ cards }) => cards.flatMap(({ tags }) => tags)));
   return [...all].sort((a, b) => a.localeCompare(b));
 }
 

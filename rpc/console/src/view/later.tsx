@@ -1,14 +1,18 @@
-import type { ComponentType } from "preact";
+import type { ComponentChildren, ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { t } from "../words/words.js";
+import { learnMore, t } from "../words/words.js";
 
 /**
- * later is a part of the page that is loaded when it is first wanted: most agents
- * never open it. The engine may have been replaced since the page was loaded, and
- * its parts with it; then the page is to be loaded anew.
+ * later is a part of the page that is loaded, with its words, when it is first wanted:
+ * most agents never open it. What stands in its place until then is meanwhile's. The
+ * engine may have been replaced since the page was loaded, and its parts with it; then
+ * the page is to be loaded anew.
  */
-export function later<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+export function later<P extends object>(
+  load: () => Promise<ComponentType<P>>,
+  meanwhile: (props: P) => ComponentChildren = () => t("loading"),
+): ComponentType<P> {
   let loaded: ComponentType<P> | undefined;
   return function Later(props: P) {
     const [failed, setFailed] = useState(false);
@@ -19,7 +23,10 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
           loaded = part;
           paint(true);
         };
-        load().then(come, () => setFailed(true));
+        Promise.all([load(), learnMore()]).then(
+          ([part]) => come(part),
+          () => setFailed(true),
+        );
       }
     }, []);
     if (loaded) {
@@ -33,7 +40,7 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
             {t("connection.reload")}
           </button>
         ) : (
-          t("loading")
+          meanwhile(props)
         )}
       </p>
     );

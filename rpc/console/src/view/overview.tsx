@@ -4,6 +4,7 @@ import { Column } from "@intervene/client/wire";
 import type { Durations, GetOverviewResponse, OverviewPeriod } from "@intervene/client/wire";
 
 import { refusalText } from "../desk/refusal.js";
+import { hashOf } from "../desk/route.js";
 import { instantOf } from "../desk/ticker.js";
 import { useSnapshot, useValue } from "../desk/value.js";
 import { dateTime, dayAndMonth, duration, hour, number, percent } from "../words/format.js";
@@ -13,6 +14,7 @@ import { columnName } from "./contact.js";
 import { useDesk } from "./desk_context.js";
 import { Plot } from "./plot.js";
 import type { Series } from "./plot.js";
+import { Undelivered } from "./undelivered.js";
 import { Waiting } from "./waiting.js";
 
 /** How often the figures are asked for, in milliseconds. */
@@ -24,6 +26,15 @@ export function Overview() {
   const { figures, problem, ask } = useFigures();
   const board = useSnapshot(useValue(desk.board));
   const [span, setSpan] = useState<"hours" | "days">("hours");
+  if (!desk.supervises) {
+    return (
+      <main id="work" class="overview" data-testid="overview">
+        <h2>{t("place.overview")}</h2>
+        <p role="status">{t("overview.forSupervisors")}</p>
+        <a href={hashOf({ place: "board", conversationId: "" })}>{t("overview.toBoard")}</a>
+      </main>
+    );
+  }
   if (!figures) {
     return (
       <main id="work" class="overview">
@@ -111,6 +122,7 @@ export function Overview() {
           ]}
         />
       </div>
+      <Undelivered asOf={figures} />
     </main>
   );
 }
@@ -152,7 +164,7 @@ function useFigures() {
   useEffect(() => {
     let stale = false;
     const ask = async () => {
-      if (document.visibilityState === "hidden") {
+      if (document.visibilityState === "hidden" || !desk.supervises) {
         return;
       }
       try {

@@ -19,6 +19,7 @@ import { columnName, contactName } from "./contact.js";
 import { useDesk } from "./desk_context.js";
 import { EraseDialog } from "./erase_dialog.js";
 import { handOverText, partyName } from "./event_mark.js";
+import { usePast } from "./past.js";
 import { RichText, SafeLink } from "./rich_text.js";
 import { TagEditor } from "./tag_editor.js";
 import { Moment } from "./waiting.js";
@@ -30,9 +31,10 @@ export function Profile({ card, snapshot }: { card: Card; snapshot: Conversation
   const names = useValue(desk.directory.names);
   const [erasing, setErasing] = useState(false);
   const { contact } = card;
-  const { entries, hasOlder } = snapshot;
-  const notes = entries.filter(({ kind }) => kind.case === "note").reverse();
-  const handOvers = entries.filter(({ kind }) => kind.case === "handOver").reverse();
+  const { entries } = snapshot;
+  const past = usePast(card.conversationId, snapshot);
+  const notes = past.all.filter(({ kind }) => kind.case === "note").reverse();
+  const handOvers = past.all.filter(({ kind }) => kind.case === "handOver").reverse();
   const asked = handOvers.filter(
     ({ kind }) => kind.case === "handOver" && kind.value.column === Column.REQUESTING && kind.value.cause !== Cause.WITHDRAWN,
   ).length;
@@ -81,9 +83,9 @@ export function Profile({ card, snapshot }: { card: Card; snapshot: Conversation
           </Fact>
         )}
         <Fact label={t("profile.asked")}>
-          {hasOlder
-            ? t("profile.timesSince", { n: asked, at: dateTime(instantOf(entries[0]?.at) || serverNow()) })
-            : t("profile.times", { n: asked })}
+          {past.complete
+            ? t("profile.times", { n: asked })
+            : t("profile.timesSince", { n: asked, at: dateTime(instantOf(past.all[0]?.at) || serverNow()) })}
         </Fact>
       </dl>
       {referral && (
@@ -115,7 +117,7 @@ export function Profile({ card, snapshot }: { card: Card; snapshot: Conversation
       <Part title={t("handOvers")}>
         {handOvers.length === 0 && <p class="faint">{t("handOvers.none")}</p>}
         <ul class="hand-overs">
-          {handOvers.slice(0, 50).map(
+          {handOvers.map(
             ({ version, kind, by, at }) =>
               kind.case === "handOver" && (
                 <li key={String(version)}>
@@ -124,6 +126,15 @@ export function Profile({ card, snapshot }: { card: Card; snapshot: Conversation
               ),
           )}
         </ul>
+        {!past.complete && (
+          <Button
+            label={past.loading ? t("loading") : t("profile.older")}
+            look="quiet"
+            disabled={past.loading}
+            data-command="older"
+            onClick={past.older}
+          />
+        )}
       </Part>
       {card.linkedConversationIds.length > 0 && (
         <Part title={t("profile.linked")}>

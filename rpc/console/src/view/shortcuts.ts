@@ -11,6 +11,7 @@ import type { Key } from "../words/text.js";
 export const shortcuts: readonly (readonly [string, Key])[] = [
   ["?", "shortcut.help"],
   ["/", "shortcut.find"],
+  ["c", "start"],
   ["j", "shortcut.next"],
   ["k", "shortcut.previous"],
   ["u", "shortcut.longest"],
@@ -77,6 +78,8 @@ function act(desk: Desk, sheets: Sheets, key: string): boolean {
     case "/":
       sheets.find();
       return true;
+    case "c":
+      return click("start");
     case "j":
       return step(1);
     case "k":

@@ -1,26 +1,50 @@
 import { useEffect, useState } from "preact/hooks";
 
-import type { Card, TemplateInfo } from "@intervene/client/wire";
+import type { Card, Media, Template, TemplateInfo } from "@intervene/client/wire";
 
 import { accepted, fileKind, upload } from "../desk/files.js";
 import { say } from "../desk/notices.js";
 import { refusalText } from "../desk/refusal.js";
+import { templatesOf } from "../desk/templates.js";
 import { line } from "../words/safe.js";
 import { t } from "../words/words.js";
 import { Button } from "./button.js";
 import { useDesk } from "./desk_context.js";
 import { Dialog } from "./dialog.js";
 import { fileProblem } from "./media_view.js";
-import { RichText } from "./rich_text.js";
-import { blanksOf, componentsOf, fill } from "./template_form.js";
+import { blanksOf, componentsOf } from "./template_form.js";
 import type { Blank, Filled } from "./template_form.js";
+import { TemplatePreview } from "./template_preview.js";
 
-/** How many templates are looked through at most. */
-const maxTemplates = 2000;
-
-/** TemplateDialog chooses a template of the channel, fills it in and sends it. */
+/** TemplateDialog sends a template in a conversation. */
 export function TemplateDialog({ card, onClose }: { card: Card; onClose(): void }) {
-  const { templates, problem } = useTemplates(card.channelId);
+  const desk = useDesk();
+  const send = (value: Template) => {
+    if (desk.outbox.send(card, { case: "template", value }, "")) {
+      onClose();
+    } else {
+      say("problem", t("outgoing.full"));
+    }
+  };
+  return (
+    <Dialog title={t("template.choose")} onClose={onClose} wide>
+      <TemplateChooser channelId={card.channelId} conversationId={card.conversationId} onSend={send} />
+    </Dialog>
+  );
+}
+
+interface ChooserProps {
+  channelId: string;
+  /** Undefined: there is none yet, and so no place to upload a file to. */
+  conversationId: string | undefined;
+  /** What is missing besides the template. */
+  incomplete?: boolean;
+  onSend(template: Template): void;
+}
+
+/** TemplateChooser chooses a template of a channel and fills it in. */
+export function TemplateChooser({ channelId, conversationId, incomplete = false, onSend }: ChooserProps) {
+  const { templates, problem } = useTemplates(channelId);
   const [query, setQuery] = useState("");
   const [chosen, setChosen] = useState<TemplateInfo>();
   const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
@@ -28,45 +52,52 @@ export function TemplateDialog({ card, onClose }: { card: Card; onClose(): void 
     const all = `${name} ${language} ${category}`.toLocaleLowerCase();
     return words.every((word) => all.includes(word));
   });
+  if (chosen) {
+    return (
+      <Fill
+        key={`${chosen.name} ${chosen.language}`}
+        template={chosen}
+        conversationId={conversationId}
+        incomplete={incomplete}
+        onBack={() => setChosen(undefined)}
+        onSend={onSend}
+      />
+    );
+  }
   return (
-    <Dialog title={chosen ? line(chosen.name) : t("template.choose")} onClose={onClose} wide>
-      {chosen ? (
-        <Fill card={card} template={chosen} onBack={() => setChosen(undefined)} onSent={onClose} />
-      ) : (
-        <>
-          <input
-            type="search"
-            class="field"
-            value={query}
-            aria-label={t("template.find")}
-            placeholder={t("template.find")}
-            onInput={(event) => setQuery(event.currentTarget.value)}
-          />
-          {problem && (
-            <p role="alert">
-              {t("template.problem")} {problem}
-            </p>
-          )}
-          {!templates && !problem && <p role="status">{t("loading")}</p>}
-          {found?.length === 0 && <p role="status">{t("template.none")}</p>}
-          <ul class="choices-list">
-            {found?.slice(0, 200).map((template) => (
-              <li key={`${template.name} ${template.language}`}>
-                <button type="button" class="choice-button template-choice" onClick={() => setChosen(template)}>
-                  <b>
-                    <bdi>{line(template.name)}</bdi>
-                  </b>
-                  <small>
-                    {line(template.language)} · {line(template.category)}
-                  </small>
-                  <span dir="auto">{line(template.parts.find(({ type }) => type === "BODY")?.text ?? "")}</span>
-                </button>
-              </li>
-            ))}
-          </ul>
-        </>
+    <>
+      <input
+        type="text"
+        role="searchbox"
+        class="field"
+        value={query}
+        aria-label={t("template.find")}
+        placeholder={t("template.find")}
+        onInput={(event) => setQuery(event.currentTarget.value)}
+      />
+      {problem && (
+        <p role="alert">
+          {t("template.problem")} {problem}
+        </p>
       )}
-    </Dialog>
+      {!templates && !problem && <p role="status">{t("loading")}</p>}
+      {found?.length === 0 && <p role="status">{t("template.none")}</p>}
+      <ul class="choices-list" data-testid="templates">
+        {found?.slice(0, 200).map((template) => (
+          <li key={`${template.name} ${template.language}`}>
+            <button type="button" class="choice-button template-choice" onClick={() => setChosen(template)}>
+              <b>
+                <bdi>{line(template.name)}</bdi>
+              </b>
+              <small>
+                {line(template.language)} · {line(template.category)}
+              </small>
+              <span dir="auto">{line(template.parts.find(({ type }) => type === "BODY")?.text ?? "")}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -76,32 +107,29 @@ function useTemplates(channelId: string) {
   const [templates, setTemplates] = useState<readonly TemplateInfo[]>();
   const [problem, setProblem] = useState("");
   useEffect(() => {
-    const end = new AbortController();
-    const load = async () => {
-      const all: TemplateInfo[] = [];
-      let pageToken = "";
-      do {
-        const page = await desk.client.api.listTemplates({ channelId, pageSize: 200, pageToken }, { signal: end.signal });
-        all.push(...page.templates.filter(({ status }) => status === "APPROVED"));
-        pageToken = page.nextPageToken;
-      } while (pageToken !== "" && all.length < maxTemplates);
-      setTemplates(all);
+    let stale = false;
+    setTemplates(undefined);
+    setProblem("");
+    templatesOf(desk.client, channelId).then(
+      (all) => !stale && setTemplates(all.filter(({ status }) => status === "APPROVED")),
+      (error: unknown) => !stale && setProblem(refusalText(error, desk.directory.names.get())),
+    );
+    return () => {
+      stale = true;
     };
-    load().catch((error: unknown) => !end.signal.aborted && setProblem(refusalText(error, desk.directory.names.get())));
-    return () => end.abort();
   }, [desk, channelId]);
   return { templates, problem };
 }
 
 interface FillProps {
-  card: Card;
   template: TemplateInfo;
+  conversationId: string | undefined;
+  incomplete: boolean;
   onBack(): void;
-  onSent(): void;
+  onSend(template: Template): void;
 }
 
-function Fill({ card, template, onBack, onSent }: FillProps) {
-  const desk = useDesk();
+function Fill({ template, conversationId, incomplete, onBack, onSend }: FillProps) {
   const [filled, setFilled] = useState<Filled>({});
   const blanks = blanksOf(template);
   const complete =
@@ -109,20 +137,7 @@ function Fill({ card, template, onBack, onSent }: FillProps) {
   const send = () => {
     const { name, language } = template;
     const components = componentsOf(template, blanks ?? [], filled);
-    const value = {
-      $typeName: "intervene.v1.Template" as const,
-      name,
-      language,
-      category: "",
-      components,
-      componentsJson: "",
-      languagePolicy: "",
-    };
-    if (desk.outbox.send(card, { case: "template", value }, "")) {
-      onSent();
-    } else {
-      say("problem", t("outgoing.full"));
-    }
+    onSend({ $typeName: "intervene.v1.Template", name, language, category: "", components, componentsJson: "", languagePolicy: "" });
   };
   return (
     <form
@@ -132,13 +147,18 @@ function Fill({ card, template, onBack, onSent }: FillProps) {
         send();
       }}
     >
-      <Preview template={template} filled={filled} />
+      <h3>
+        <bdi>{line(template.name)}</bdi> <small>{line(template.language)}</small>
+      </h3>
+      <div class="bubble agent preview" aria-label={t("template.preview")} role="group">
+        <TemplatePreview template={template} filled={filled} />
+      </div>
       {blanks ? (
         blanks.map((blank) => (
           <Field
             key={blank.key}
             blank={blank}
-            conversationId={card.conversationId}
+            conversationId={conversationId}
             value={filled[blank.key]}
             onFill={(value) => setFilled({ ...filled, [blank.key]: value })}
           />
@@ -148,52 +168,18 @@ function Fill({ card, template, onBack, onSent }: FillProps) {
       )}
       <div class="button-row">
         <Button label={t("back")} onClick={onBack} />
-        <Button type="submit" label={t("template.send")} icon="send" look="primary" disabled={!complete} />
+        <Button type="submit" label={t("template.send")} icon="send" look="primary" disabled={!complete || incomplete} />
       </div>
     </form>
   );
 }
 
-function Preview({ template, filled }: { template: TemplateInfo; filled: Filled }) {
-  return (
-    <div class="bubble agent preview" aria-label={t("template.preview")} role="group">
-      {template.parts.map(({ type, format, text, buttons }, n) => {
-        switch (type) {
-          case "HEADER":
-            return (
-              <strong key={n} dir="auto">
-                {format === "TEXT" ? line(fill(text, "header", filled)) : `[${line(format)}]`}
-              </strong>
-            );
-          case "BODY":
-            return <RichText key={n} text={fill(text, "body", filled)} />;
-          case "FOOTER":
-            return (
-              <small key={n} dir="auto">
-                {line(text)}
-              </small>
-            );
-          default:
-            return (
-              <ul key={n} class="choices">
-                {buttons.map((button, m) => (
-                  <li key={m}>
-                    <bdi>{line(button.text)}</bdi>
-                  </li>
-                ))}
-              </ul>
-            );
-        }
-      })}
-    </div>
-  );
-}
-
 interface FieldProps {
   blank: Blank;
-  conversationId: string;
+  conversationId: string | undefined;
   value: Filled[string] | undefined;
-  onFill(value: Filled[string]): void;
+  /** Undefined takes back what was filled in. */
+  onFill(value: Filled[string] | undefined): void;
 }
 
 function Field({ blank, conversationId, value, onFill }: FieldProps) {
@@ -215,6 +201,26 @@ function Field({ blank, conversationId, value, onFill }: FieldProps) {
     );
   }
   const { kind } = blank;
+  const media = (source: Media["source"], mimeType: string, filename: string): Media => ({
+    $typeName: "intervene.v1.Media",
+    source,
+    mimeType,
+    caption: "",
+    filename,
+    voice: false,
+    animated: false,
+  });
+  if (conversationId === undefined) {
+    const link = (url: string) => onFill(/^https:\/\/\S+$/.test(url) ? media({ case: "link", value: url }, "", "") : undefined);
+    return (
+      <label class="labelled">
+        <span>
+          {label}: {t("template.link")}
+        </span>
+        <input class="field" type="url" dir="ltr" required placeholder="https://" onInput={(event) => link(event.currentTarget.value.trim())} />
+      </label>
+    );
+  }
   const store = async (file: File | undefined) => {
     if (!file) {
       return;
@@ -227,15 +233,7 @@ function Field({ blank, conversationId, value, onFill }: FieldProps) {
       setProblem(t("compose.uploading"));
       const { blobId, mimeType } = await upload(conversationId, file, AbortSignal.timeout(300_000));
       const filename = kind === "document" ? file.name.slice(0, 240) : "";
-      onFill({
-        $typeName: "intervene.v1.Media",
-        source: { case: "blobId", value: blobId },
-        mimeType,
-        caption: "",
-        filename,
-        voice: false,
-        animated: false,
-      });
+      onFill(media({ case: "blobId", value: blobId }, mimeType, filename));
       setProblem("");
     } catch (error) {
       setProblem(fileProblem(error));

@@ -14,7 +14,7 @@ export interface Blank {
 }
 
 /** What was filled in, by the key of the blank. */
-export type Filled = Readonly<Record<string, string | Media>>;
+export type Filled = Readonly<Record<string, string | Media | undefined>>;
 
 const placeholder = /\{\{\s*([A-Za-z0-9_]+)\s*\}\}/g;
 

@@ -12,6 +12,7 @@ import type { IconName } from "./icons.js";
 import { later } from "./later.js";
 import { Mark } from "./mark.js";
 
+const StartDialog = later(async () => (await import("./start_dialog.js")).StartDialog);
 const SettingsDialog = later(async () => (await import("./settings_dialog.js")).SettingsDialog);
 
 interface Props {
@@ -32,6 +33,7 @@ export function TopBar({ onFind, onHelp, onSignOut }: Props) {
   const now = useValue(route);
   const presence = usePart(useValue(desk.board), (board) => board.presence);
   const [settings, setSettings] = useState(false);
+  const [starting, setStarting] = useState(false);
   const names = useValue(desk.directory.names);
   const colleagues = [...presence.keys()].filter((id) => id !== desk.session.agentId);
   const online = colleagues.map((id) => names.of(id)).join(", ");
@@ -55,6 +57,9 @@ export function TopBar({ onFind, onHelp, onSignOut }: Props) {
             </a>
           ))}
       </nav>
+      {desk.session.writeFirst && (
+        <Button label={t("start")} icon="plus" bare look="quiet" shortcut="c" data-command="start" onClick={() => setStarting(true)} />
+      )}
       <button type="button" class="find-button" onClick={onFind} aria-keyshortcuts="/">
         <Icon name="search" />
         <span>{t("find")}</span>
@@ -70,6 +75,7 @@ export function TopBar({ onFind, onHelp, onSignOut }: Props) {
       <span class="self wide-only">
         <bdi>{desk.session.name || names.of(desk.session.agentId)}</bdi>
       </span>
+      {starting && <StartDialog onClose={() => setStarting(false)} />}
       {settings && <SettingsDialog onClose={() => setSettings(false)} onSignOut={onSignOut} />}
     </header>
   );

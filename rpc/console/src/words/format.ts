@@ -1,13 +1,14 @@
-import { language } from "./words.js";
+import { region } from "./words.js";
 
 /** What Intl makes is dear to make and good for ever. */
 const made = new Map<string, unknown>();
 
 function once<T>(name: string, make: (language: string) => T): T {
-  const key = `${language()}.${name}`;
+  const to = region();
+  const key = `${to}.${name}`;
   let one = made.get(key) as T | undefined;
   if (one === undefined) {
-    one = make(language());
+    one = make(to);
     made.set(key, one);
   }
   return one;

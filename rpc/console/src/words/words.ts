@@ -1,6 +1,6 @@
 import { number } from "./format.js";
 import { line } from "./safe.js";
-import type { Key, Text, Words } from "./text.js";
+import type { Key, More, Text, Words } from "./text.js";
 
 /** The languages that there are words in, by their own names. */
 export const languages = { en: "English", hi: "हिन्दी", pt: "Português", es: "Español", ar: "العربية" } as const;
@@ -14,13 +14,28 @@ const load: Readonly<Record<Language, () => Promise<Words>>> = {
   ar: async () => (await import("./locale-ar.js")).words,
 };
 
+const loadMore: Readonly<Record<Language, () => Promise<More>>> = {
+  en: async () => (await import("./more-en.js")).more,
+  hi: async () => (await import("./more-hi.js")).more,
+  pt: async () => (await import("./more-pt.js")).more,
+  es: async () => (await import("./more-es.js")).more,
+  ar: async () => (await import("./more-ar.js")).more,
+};
+
 let spoken: Language = "en";
-let words: Partial<Words> = {};
+let words: Partial<Words & More> = {};
+/** The words of later parts are wanted, in whatever language is spoken. */
+let wantsMore = false;
 let plural = new Intl.PluralRules("en");
 
 /** The language that is spoken now. */
 export function language(): Language {
   return spoken;
+}
+
+/** The language that is spoken as the browser has it, with its region: one language tells the time in several ways. */
+export function region(): string {
+  return navigator.languages.find((tag) => tag.split("-")[0] === spoken) ?? spoken;
 }
 
 /** The language of a preference, or else the first of the browser's that there are words in. */
@@ -34,7 +49,10 @@ export function chooseLanguage(preferred: string): Language {
  * and answers the one that is spoken: whoever is painted must be painted anew.
  */
 export async function speak(to: Language, stale: () => boolean): Promise<Language> {
-  const next = await load[to]();
+  let next: Partial<Words & More> = await load[to]();
+  if (wantsMore) {
+    next = { ...next, ...(await loadMore[to]()) };
+  }
   if (!stale()) {
     words = next;
     spoken = to;
@@ -43,6 +61,16 @@ export async function speak(to: Language, stale: () => boolean): Promise<Languag
     document.documentElement.dir = to === "ar" ? "rtl" : "ltr";
   }
   return spoken;
+}
+
+/** Learns the words of what is loaded later, before that is painted. */
+export async function learnMore(): Promise<void> {
+  wantsMore = true;
+  const to = spoken;
+  const more = await loadMore[to]();
+  if (to === spoken) {
+    words = { ...words, ...more };
+  }
 }
 
 /** What stands in for the names in braces. n decides on the plural. */
