@@ -1,7 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 
+import { invalidFields } from "@intervene/client";
 import type { Card, Media, Template, TemplateInfo } from "@intervene/client/wire";
 
+import type { Names } from "../desk/directory.js";
 import { accepted, fileKind, upload } from "../desk/files.js";
 import { say } from "../desk/notices.js";
 import { refusalText } from "../desk/refusal.js";
@@ -75,11 +77,7 @@ export function TemplateChooser({ channelId, conversationId, incomplete = false,
         placeholder={t("template.find")}
         onInput={(event) => setQuery(event.currentTarget.value)}
       />
-      {problem && (
-        <p role="alert">
-          {t("template.problem")} {problem}
-        </p>
-      )}
+      {problem && <p role="alert">{problem}</p>}
       {!templates && !problem && <p role="status">{t("loading")}</p>}
       {found?.length === 0 && <p role="status">{t("template.none")}</p>}
       <ul class="choices-list" data-testid="templates">
@@ -112,13 +110,20 @@ function useTemplates(channelId: string) {
     setProblem("");
     templatesOf(desk.client, channelId).then(
       (all) => !stale && setTemplates(all.filter(({ status }) => status === "APPROVED")),
-      (error: unknown) => !stale && setProblem(refusalText(error, desk.directory.names.get())),
+      (error: unknown) => !stale && setProblem(problemOf(error, desk.directory.names.get())),
     );
     return () => {
       stale = true;
     };
   }, [desk, channelId]);
   return { templates, problem };
+}
+
+/** Why there are no templates: most often nobody has said whose they are. */
+function problemOf(error: unknown, names: Names): string {
+  return invalidFields(error).includes("channel_id")
+    ? t("template.noAccount")
+    : `${t("template.problem")} ${refusalText(error, names)}`;
 }
 
 interface FillProps {

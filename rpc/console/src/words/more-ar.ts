@@ -17,6 +17,7 @@ export const more: More = {
 
   "template.find": "البحث عن قالب",
   "template.problem": "لا يمكن تحميل القوالب الآن.",
+  "template.noAccount": "لم يُضبط حساب WhatsApp الذي تتبعه هذه القناة (waba_id)، فقوالبها غير معروفة. أخبر المسؤول.",
   "template.none": "لم يُعثر على قالب معتمد",
   "template.send": "إرسال القالب",
   "template.preview": "معاينة",

@@ -23,6 +23,8 @@ export const more = {
   // Templates
   "template.find": "Find a template",
   "template.problem": "The templates cannot be loaded right now.",
+  "template.noAccount":
+    "Which WhatsApp account this channel belongs to is not configured (waba_id), so its templates are not known. Tell your administrator.",
   "template.none": "No approved template found",
   "template.send": "Send template",
   "template.preview": "Preview",

@@ -17,6 +17,8 @@ export const more: More = {
 
   "template.find": "Buscar una plantilla",
   "template.problem": "Ahora no se pueden cargar las plantillas.",
+  "template.noAccount":
+    "No está configurado a qué cuenta de WhatsApp pertenece este canal (waba_id), así que no se conocen sus plantillas. Avisa a tu administrador.",
   "template.none": "No se encontró ninguna plantilla aprobada",
   "template.send": "Enviar plantilla",
   "template.preview": "Vista previa",

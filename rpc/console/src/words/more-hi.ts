@@ -17,6 +17,8 @@ export const more: More = {
 
   "template.find": "टेम्पलेट खोजें",
   "template.problem": "टेम्पलेट अभी लोड नहीं हो सके।",
+  "template.noAccount":
+    "यह कॉन्फ़िगर नहीं है कि यह चैनल किस WhatsApp खाते का है (waba_id), इसलिए इसके टेम्पलेट पता नहीं हैं। अपने एडमिन को बताएँ।",
   "template.none": "कोई स्वीकृत टेम्पलेट नहीं मिला",
   "template.send": "टेम्पलेट भेजें",
   "template.preview": "पूर्वावलोकन",

@@ -17,6 +17,8 @@ export const more: More = {
 
   "template.find": "Buscar um modelo",
   "template.problem": "Não foi possível carregar os modelos agora.",
+  "template.noAccount":
+    "Não está configurado a que conta do WhatsApp este canal pertence (waba_id), por isso seus modelos não são conhecidos. Avise seu administrador.",
   "template.none": "Nenhum modelo aprovado encontrado",
   "template.send": "Enviar modelo",
   "template.preview": "Prévia",
