@@ -115,6 +115,14 @@ export class Engine {
     return `http://${await this.#graph?.ready()}`;
   }
 
+  /** Tells the stand-in for Meta something. */
+  async standIn(path: string, body: object): Promise<void> {
+    const answer = await fetch(`${await this.graphUrl()}/_standin/${path}`, { method: "POST", body: JSON.stringify(body) });
+    if (!answer.ok) {
+      throw new Error(`the stand-in answered ${answer.status}: ${await answer.text()}`);
+    }
+  }
+
   /** Asks the engine to drain, and starts another one when it has ended. */
   async replace(): Promise<void> {
     await this.end("SIGTERM");
