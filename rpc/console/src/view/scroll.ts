@@ -26,11 +26,6 @@ export function useScroll(newest: bigint, oldest: bigint) {
       top.current = element.scrollTop;
     }
   }, []);
-  const follow = useCallback(() => {
-    if (atEnd.current) {
-      toEnd();
-    }
-  }, [toEnd]);
   const look = useCallback(() => {
     const element = box.current;
     if (element) {
@@ -43,6 +38,14 @@ export function useScroll(newest: bigint, oldest: bigint) {
       setAway(!atEnd.current);
     }
   }, []);
+  const follow = useCallback(() => {
+    if (box.current && box.current.scrollTop < top.current - 1) {
+      look(); // the reader went up, and the news of it is on its way
+    }
+    if (atEnd.current) {
+      toEnd();
+    }
+  }, [look, toEnd]);
   if (atEnd.current) {
     seen.current = newest;
   }
