@@ -259,7 +259,7 @@ func (s *Server) showSession(w http.ResponseWriter, r *http.Request) error {
 	shown := shownSession{
 		ID: string(who.ID), Name: who.Name, Role: who.Role.String(), Workspace: string(who.Workspace),
 		Channels: slices.Concat([]engine.ChannelID{}, settings.channelsOf[who.Workspace]),
-		Policy: shownPolicy{TakeoverFromActive: policy.TakeoverFromActive, WriteFirst: policy.WriteFirst},
+		Policy:   shownPolicy{TakeoverFromActive: policy.TakeoverFromActive, WriteFirst: policy.WriteFirst},
 	}
 	if !who.until.IsZero() {
 		until := who.until.UTC()
