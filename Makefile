@@ -35,7 +35,7 @@ build: ## Build bin/intervene, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/intervene ./cmd/intervene
 
 .PHONY: test
-test: check security race conformance interop client browser ## Check everything: what CI runs
+test: check security race conformance interop alerts observe client browser ## Check everything: what CI runs
 	@echo "make test: all checks and tests passed"
 
 .PHONY: check
@@ -56,6 +56,33 @@ conformance: ## Run connectrpc's conformance suite against the Connect edge
 interop: $(BUF) build ## Watch a board with grpcurl and buf curl
 	$(GO) build -modfile=tools.mod -o bin/grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
 	$(GO) run ./cmd/interop --intervene bin/intervene --grpcurl bin/grpcurl --buf $(BUF)
+
+# What Prometheus makes of deploy/prometheus.
+PROMTOOL ?= promtool
+PROMETHEUS ?= prometheus
+RULES := deploy/prometheus
+MISSING = { echo "$(1) is missing: install Debian's prometheus, or say $(2)=<path>"; exit 1; }
+
+.PHONY: alerts
+alerts: ## Check the rules of Prometheus, and test that each alert fires, and does not
+	@command -v $(PROMTOOL) >/dev/null || $(call MISSING,promtool,PROMTOOL)
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	$(PROMTOOL) check config $(RULES)/prometheus.yml >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
+	$(PROMTOOL) test rules $(RULES)/*_test.yaml >"$$log" 2>&1 || { cat "$$log"; exit 1; }
+	@echo "alerts: ok"
+
+# One engine, one Prometheus, and what the rules and dashboards make of them.
+OBSERVE = $(GO) run ./cmd/observe --intervene bin/intervene --prometheus "$$(command -v $(PROMETHEUS))"
+
+.PHONY: observe
+observe: build ## Watch an engine with a real Prometheus, rules and dashboards
+	@command -v $(PROMETHEUS) >/dev/null || $(call MISSING,prometheus,PROMETHEUS)
+	@$(OBSERVE)
+
+.PHONY: drill
+drill: build ## Put up a site to practise docs/runbooks on, until Ctrl-C
+	@command -v $(PROMETHEUS) >/dev/null || $(call MISSING,prometheus,PROMETHEUS)
+	@exec $(OBSERVE) --drill bin/drill
 
 .PHONY: client
 client: $(BUF) ## Check the TypeScript client and test it, with a real engine too
