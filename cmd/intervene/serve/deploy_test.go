@@ -109,7 +109,7 @@ type deployed struct{ place, expression string }
 func TestDeployedExpressions(t *testing.T) {
 	w := newWorld(t)
 	w.seesEverything()
-	metrics := scraped(t, w.scrape())
+	metrics := scraped(t, w.exposed())
 	for name, labels := range rare {
 		if metrics[name] != nil {
 			t.Errorf("the scrape has %s: it is not rare", name)
@@ -333,7 +333,7 @@ func (w *world) seesEverything() {
 	w.withBot(config.Bot{Rasa: &config.BotRasa{URL: failing.URL}})
 	w.writes("16505550101", standin.Message{Text: "Hello"})
 	w.stands("16505550101", intervenev1.Column_COLUMN_REQUESTING)
-	w.until("a turn that failed", func() bool { return strings.Contains(w.scrape(), `outcome="failed",workspace="acme"`) })
+	w.until("a turn that failed", func() bool { return strings.Contains(w.exposed(), `outcome="failed",workspace="acme"`) })
 	requested := w.card("16505550101").GetConversationId()
 	w.intervene(requested)
 	w.becomes(w.says(requested, text("How can I help?")), intervenev1.Delivery_DELIVERY_DELIVERED)
@@ -348,11 +348,11 @@ func (w *world) seesEverything() {
 	w.meets(standin.Rule{Name: "token", Fault: standin.FaultError, Code: 190, Always: true})
 	second, _ := w.chat("16505550102")
 	w.says(second, text("Hello?"))
-	w.until("a pause", func() bool { return strings.Contains(w.scrape(), "intervene_graph_pauses_total{") })
+	w.until("a pause", func() bool { return strings.Contains(w.exposed(), "intervene_graph_pauses_total{") })
 }
 
-// scrape is what Prometheus gets.
-func (w *world) scrape() string {
+// exposed is what Prometheus gets.
+func (w *world) exposed() string {
 	w.t.Helper()
 	status, body, err := w.admin(http.MethodGet, "/metrics")
 	if err != nil || status != http.StatusOK {
@@ -389,7 +389,7 @@ func (w *world) hangsUp() {
 	if err := errors.Join(err, line.Close()); err != nil {
 		w.t.Fatalf("begin a webhook: %v", err)
 	}
-	w.until("somebody who hung up", func() bool { return strings.Contains(w.scrape(), `outcome="hung_up"`) })
+	w.until("somebody who hung up", func() bool { return strings.Contains(w.exposed(), `outcome="hung_up"`) })
 }
 
 // resetsBoard resumes a board with what the engine never gave.
