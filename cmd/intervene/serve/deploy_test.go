@@ -80,6 +80,7 @@ func scraped(t *testing.T, text string) seen {
 // that a scrape has after all is an error: it does not belong here.
 var rare = map[string][]string{
 	"intervene_tls_certificate_expiry_timestamp_seconds": nil,                   // without TLS there is none
+	"intervene_bot_retries_total":                        {"workspace"},         // a bot that cannot be reached
 	"intervene_bot_overflows_total":                      {"workspace"},         // 4,096 turns wait for a bot
 	"intervene_worker_overflows_total":                   {"kind"},              // a worker's queue is full
 	"intervene_worker_record_retries_total":              {"kind"},              // the journal is full
