@@ -44,33 +44,6 @@ func filesOf() uint64 {
 	return limit.Cur
 }
 
-// connectionMetrics are those of all listeners.
-type connectionMetrics struct {
-	open    *prometheus.GaugeVec
-	limit   *prometheus.GaugeVec
-	refused *prometheus.CounterVec
-	faults  *prometheus.CounterVec
-}
-
-func newConnectionMetrics(to prometheus.Registerer) *connectionMetrics {
-	m := &connectionMetrics{
-		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "intervene_connections_open", Help: "Connections that are open, by listener.",
-		}, []string{"listener"}),
-		limit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "intervene_connections_limit", Help: "How many connections may be open, by listener.",
-		}, []string{"listener"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_connections_refused_total", Help: "Connections that were closed at once, because as many were open as may be.",
-		}, []string{"listener"}),
-		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_connection_faults_total", Help: "What net/http complained of, as of broken HTTP/2, logged or not.",
-		}, []string{"listener"}),
-	}
-	to.MustRegister(m.open, m.limit, m.refused, m.faults)
-	return m
-}
-
 // bounded is a listener that closes what comes above its limit. To leave it in the
 // system's queue instead would let callers wait for an answer that never comes.
 type bounded struct {

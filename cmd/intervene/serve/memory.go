@@ -72,22 +72,7 @@ func newMemory(to prometheus.Registerer, log *slog.Logger) *memory {
 	for _, name := range []string{liveHeap, stacksInHeap, stacksOfOS, other, profiling, mcacheInuse, mspanInuse, metadata} {
 		m.samples = append(m.samples, metrics.Sample{Name: name})
 	}
-	to.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "intervene_memory_limit_bytes", Help: "The process's memory limit; 0: there is none, and nothing is refused for lack of memory.",
-		}, func() float64 { return float64(m.limit) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "intervene_memory_used_bytes", Help: "Memory that cannot be given back now, as of the last look; 0 without a limit.",
-		}, func() float64 { return float64(m.live.Load()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "intervene_memory_shedding", Help: "1 while work is refused for lack of memory, else 0.",
-		}, func() float64 {
-			if m.short() {
-				return 1
-			}
-			return 0
-		}),
-	)
+	registerMemory(to, m)
 	if m.limit > 0 && m.limit < minMemoryLimit {
 		log.Warn("the memory limit is lower than what the engine is built for", slog.Uint64("limit_bytes", m.limit), slog.Uint64("wanted_bytes", minMemoryLimit))
 	}

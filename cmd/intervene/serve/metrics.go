@@ -155,3 +155,45 @@ func (c *certificate) register(registerer prometheus.Registerer) {
 		Help: "When the certificate that the public listener shows is over.",
 	}, func() float64 { return float64(c.expiry().Unix()) }))
 }
+
+// connectionMetrics are those of all listeners.
+type connectionMetrics struct {
+	open    *prometheus.GaugeVec
+	limit   *prometheus.GaugeVec
+	refused *prometheus.CounterVec
+	faults  *prometheus.CounterVec
+}
+
+func newConnectionMetrics(to prometheus.Registerer) *connectionMetrics {
+	m := &connectionMetrics{
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_connections_open", Help: "Connections that are open, by listener.",
+		}, []string{"listener"}),
+		limit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "intervene_connections_limit", Help: "How many connections may be open, by listener.",
+		}, []string{"listener"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_connections_refused_total", Help: "Connections that were closed at once, because as many were open as may be.",
+		}, []string{"listener"}),
+		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intervene_connection_faults_total", Help: "What net/http complained of, as of broken HTTP/2, logged or not.",
+		}, []string{"listener"}),
+	}
+	to.MustRegister(m.open, m.limit, m.refused, m.faults)
+	return m
+}
+
+// registerMemory adds what is known of the memory.
+func registerMemory(to prometheus.Registerer, m *memory) {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	to.MustRegister(
+		gauge("intervene_memory_limit_bytes", "The process's memory limit; 0: there is none, and nothing is refused for lack of memory.",
+			func() float64 { return float64(m.limit) }),
+		gauge("intervene_memory_used_bytes", "Memory that cannot be given back now, as of the last look; 0 without a limit.",
+			func() float64 { return float64(m.live.Load()) }),
+		gauge("intervene_memory_shedding", "1 while work is refused for lack of memory, else 0.",
+			func() float64 { return oneIf(m.short()) }),
+	)
+}

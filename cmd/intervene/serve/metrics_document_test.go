@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/intervenehq/intervene/cmd/intervene/config"
 	"github.com/intervenehq/intervene/engine"
 )
 
@@ -27,6 +28,7 @@ var measured = []struct{ dir, title, about string }{
 	{"rpc", "API and streams", "Calls of agents and bots, and the boards and conversations that they watch."},
 	{"engine/journal", "Journal", "The durable log, its disk and Pebble's own figures."},
 	{"engine/media", "Files", "Those of messages."},
+	{"cmd/intervene/traces", "Traces", "Spans on their way to a collector, if one is configured."},
 	{"cmd/intervene/serve", "Engine", "The build and its backups."},
 }
 
@@ -35,6 +37,9 @@ const metricsDocument = "../../../docs/METRICS.md"
 // TestMetricsDocument: docs/METRICS.md is what an engine has registered.
 func TestMetricsDocument(t *testing.T) {
 	w := newWorld(t)
+	w.stop()
+	w.config.Traces = &config.Traces{Endpoint: "http://127.0.0.1:1", Sample: config.DefaultTraceSample} // nothing is sent there
+	w.start()
 	got := w.document()
 	if *update {
 		if err := os.WriteFile(metricsDocument, []byte(got), 0o644); err != nil {

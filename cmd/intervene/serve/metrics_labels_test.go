@@ -41,6 +41,8 @@ func closedLabels(t *testing.T) map[string][]string {
 		resets = append(resets, intervenev1.ResetReason_name[reason])
 	}
 	calls := []string{"ok", "refused", "failed"}
+	listeners := []string{"public", "admin"}
+	traces, serve := sourceOf(t, "../traces"), sourceOf(t, ".")
 	return map[string][]string{
 		"intervene_webhook_ack_duration_seconds/outcome": whatsapp.typed("ack"),
 		"intervene_webhook_events_total/kind":            distinct(named[engine.ContentKind](1), whatsapp.typed("eventKind")),
@@ -66,6 +68,14 @@ func closedLabels(t *testing.T) map[string][]string {
 		"intervene_actor_refusals_total/reason":              {engine.CodeOverloaded.String(), engine.CodeUnavailable.String()},
 		"intervene_board_conversations/column":               columns[:3],
 		"intervene_board_oldest_age_seconds/column":          columns[1:3],
+		"intervene_actor_evictions_total/reason":             actors.prefixed("evictedFor"),
+		"intervene_config_reloads_total/outcome":             serve.prefixed("reload"),
+		"intervene_unready_reasons/reason":                   serve.prefixed("unready"),
+		"intervene_traces_dropped_total/reason":              traces.prefixed("reason"),
+		"intervene_connections_open/listener":                listeners,
+		"intervene_connections_limit/listener":               listeners,
+		"intervene_connections_refused_total/listener":       listeners,
+		"intervene_connection_faults_total/listener":         listeners,
 		"intervene_outbox_results_total/result": {
 			engine.Accepted.String(), engine.Rejected.String(), engine.Unknown.String(), engine.Discarded.String(),
 		},

@@ -29,6 +29,7 @@ var uses = map[string]string{
 	"intervene_board_looks_total":                "what watching boards costs",
 
 	"intervene_actors_resident":            "conversations in memory: 1.5 KB each",
+	"intervene_actor_evictions_total":      "memory is short, or more chat at once than there is room for. Alert: `memory` grows",
 	"intervene_actor_activations_total":    "loads from the journal; many with few residents: memory is short-lived",
 	"intervene_actor_passivations_total":   "the counterpart of activations",
 	"intervene_actor_requests_waiting":     "Alert: over 10,000; 65,536 is the limit",
@@ -116,4 +117,16 @@ var uses = map[string]string{
 	"intervene_backup_duration_seconds":              "how long one takes",
 	"intervene_backup_bytes":                         "how large one is",
 	"intervene_backup_age_seconds":                   "Alert: over twice the interval",
+
+	"intervene_rpc_calls_running":         "8,192 is the limit: what is more is refused",
+	"intervene_connections_open":          "callers and their streams; beside the limit",
+	"intervene_connections_limit":         "16,384, or half of the files that the process may open",
+	"intervene_connections_refused_total": "Alert: grows",
+	"intervene_connection_faults_total":   "broken or hostile clients",
+	"intervene_memory_limit_bytes":        "GOMEMLIMIT, or 90 % of the container's",
+	"intervene_memory_used_bytes":         "Alert: over 80 % of the limit for 15 min",
+	"intervene_memory_shedding":           "Alert: 1: work is refused",
+
+	"intervene_traces_exported_total": "spans at the collector",
+	"intervene_traces_dropped_total":  "the collector is slow or away; the engine does not wait for it",
 }

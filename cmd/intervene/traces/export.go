@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/time/rate"
 )
@@ -39,24 +38,12 @@ type export struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	exported prometheus.Counter
-	dropped  *prometheus.CounterVec
+	*metrics
 }
 
 func newExport(to sdk.SpanExporter, registerer prometheus.Registerer, log *slog.Logger) *export {
-	factory := promauto.With(registerer)
 	e := &export{
-		to: to, log: log, failures: rate.Sometimes{First: 1, Interval: logInterval}, done: make(chan struct{}),
-		exported: factory.NewCounter(prometheus.CounterOpts{
-			Name: "intervene_traces_exported_total", Help: "Spans that the collector of traces took.",
-		}),
-		dropped: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "intervene_traces_dropped_total",
-			Help: "Spans that never reached the collector of traces, by reason: too many waited, it failed or refused, or the engine stopped first.",
-		}, []string{"reason"}),
-	}
-	for _, reason := range []string{reasonFull, reasonFailed, reasonStopped} {
-		e.dropped.WithLabelValues(reason)
+		to: to, log: log, failures: rate.Sometimes{First: 1, Interval: logInterval}, done: make(chan struct{}), metrics: newMetrics(registerer),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e
