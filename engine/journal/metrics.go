@@ -73,6 +73,10 @@ func newMetrics() *metrics {
 		purged: counter("intervene_journal_purged_conversations_total", "Erased conversations whose bytes were removed."),
 	}
 	m.succeeded = m.appends.WithLabelValues("durable")
+	// From 0 on, or a rate would not see the first one.
+	for code := engine.CodeOverloaded; code <= engine.CodeCorrupt; code++ {
+		m.appends.WithLabelValues(code.String())
+	}
 	return m
 }
 

@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 		}
 		for name, want := range map[string]int{
 			"intervene_journal_commit_duration_seconds": 1, "intervene_journal_sync_duration_seconds": 1,
-			"intervene_journal_batch_appends": 1, "intervene_journal_appends_total": 2, "intervene_journal_queued_appends": 1,
+			"intervene_journal_batch_appends": 1, "intervene_journal_appends_total": 8, "intervene_journal_queued_appends": 1,
 			"intervene_journal_ring_behind_total": 1, "intervene_journal_disk_free_bytes": 1, "intervene_journal_pebble_wal_bytes": 1,
 		} {
 			if got, err := testutil.GatherAndCount(registry, name); got != want || err != nil {
