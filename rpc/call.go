@@ -60,7 +60,7 @@ func (s *Server) withCall(next http.Handler) http.Handler {
 			c.place = s.calls
 			defer c.leave()
 		}
-		if _, ours := s.access[r.URL.Path]; ours {
+		if _, ours := s.access[r.URL.Path]; ours && !s.many[r.URL.Path] {
 			// Connect refuses what is too large, and reads it to its end all the same.
 			r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 		}

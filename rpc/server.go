@@ -30,7 +30,8 @@ const (
 	// maxRequestBytes bounds a request, decompressed: the largest is a
 	// WatchBoard in JSON that knows 600 cards.
 	maxRequestBytes = 128 << 10
-	// maxBodyBytes bounds all that is read of a procedure's body, as it is sent.
+	// maxBodyBytes bounds all that is read of a procedure's body, as it is sent, unless
+	// the procedure takes more than one message.
 	maxBodyBytes = 2 * maxRequestBytes
 	// maxResponseBytes is far above what pages and frames are cut to.
 	maxResponseBytes = 16 << 20
@@ -116,6 +117,7 @@ func (o *Options) complete() error {
 type Server struct {
 	options Options
 	access  map[string]roles
+	many    map[string]bool // procedures that take more than one message
 	id      string
 	log     *slog.Logger
 	metrics *metrics
@@ -183,6 +185,7 @@ func New(options Options) (*Server, error) {
 	s := &Server{
 		options:   options,
 		access:    allowed,
+		many:      streamedTo(options.Services),
 		id:        rand.Text(),
 		log:       options.Log,
 		metrics:   m,

@@ -48,3 +48,18 @@ func accessWith(services []Service) (map[string]roles, error) {
 	}
 	return table, nil
 }
+
+// streamedTo are the procedures of services that take more than one message: their
+// bodies have no bound of their own, each message has.
+func streamedTo(services []Service) map[string]bool {
+	many := make(map[string]bool)
+	for _, service := range services {
+		methods := service.Schema.Methods()
+		for i := range methods.Len() {
+			if m := methods.Get(i); m.IsStreamingClient() {
+				many[fmt.Sprintf("/%s/%s", service.Schema.FullName(), m.Name())] = true
+			}
+		}
+	}
+	return many
+}
