@@ -27,6 +27,8 @@ const (
 	nearlyFull = 400 << 20
 	// ordealWait bounds the wait for what an ordeal has to bring about.
 	ordealWait = 90 * time.Second
+	// ordealQuiet is how long nothing is offered when all is done.
+	ordealQuiet = 3 * time.Second
 )
 
 // ordeal is an engine under load to which is done what machines do. It needs to be
@@ -65,6 +67,7 @@ func (c *crasher) begin(t *testing.T) {
 // end waits until all is done, and judges it.
 func (c *crasher) end(t *testing.T) {
 	t.Helper()
+	c.idle(t) // lists miss who moves while their pages are turned, which in a flood many do
 	c.load.pause()
 	c.settle(t, false)
 	c.site.stop(t)
@@ -309,9 +312,13 @@ func (c *crasher) idle(t *testing.T) {
 	t.Helper()
 	c.load.pause()
 	defer c.load.resume()
-	for deadline := time.Now().Add(ordealWait); c.site.graph.Stats().Pending > 0; rest(t.Context(), settlePause) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d items are pending after %s, want none", c.site.graph.Stats().Pending, ordealWait)
+	since := time.Now() // of the quiet
+	for deadline := time.Now().Add(ordealWait); time.Since(since) < ordealQuiet; rest(t.Context(), settlePause) {
+		if pending := c.site.graph.Stats().Pending; pending > 0 {
+			since = time.Now()
+			if since.After(deadline) {
+				t.Fatalf("%d items are pending after %s, want none", pending, ordealWait)
+			}
 		}
 	}
 }
