@@ -45,7 +45,15 @@ func Images(document, folder string, charts []Chart) (string, error) {
 	if folder == "" {
 		return "", nil
 	}
-	from, err := filepath.Rel(filepath.Dir(document), folder)
+	at, err := filepath.Abs(folder)
+	if err != nil {
+		return "", fmt.Errorf("show charts: %w", err)
+	}
+	home, err := filepath.Abs(filepath.Dir(document))
+	if err != nil {
+		return "", fmt.Errorf("show charts: %w", err)
+	}
+	from, err := filepath.Rel(home, at)
 	if err != nil {
 		return "", fmt.Errorf("show charts: %w", err)
 	}
