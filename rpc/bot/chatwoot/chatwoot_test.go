@@ -69,8 +69,25 @@ type shop struct {
 	bot     *Bot
 	hook    *httptest.Server
 	server  *httptest.Server
+
+	mu      sync.Mutex // connections come and go: webhook and what it is told
 	webhook http.HandlerFunc
 	told    []map[string]any
+}
+
+// answers has the bot's webhook answer so from now on.
+func (s *shop) answers(webhook http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.webhook = webhook
+}
+
+// hear keeps what the webhook is told, and says how it answers.
+func (s *shop) hear(told map[string]any) http.HandlerFunc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(s.told, told)
+	return s.webhook
 }
 
 func newShop(t *testing.T) *shop {
@@ -81,9 +98,8 @@ func newShop(t *testing.T) *shop {
 		if err := json.NewDecoder(r.Body).Decode(&told); err != nil {
 			t.Errorf("decode the event: %v", err)
 		}
-		s.told = append(s.told, told)
-		if s.webhook != nil {
-			s.webhook(w, r)
+		if webhook := s.hear(told); webhook != nil {
+			webhook(w, r)
 		}
 	}))
 	t.Cleanup(s.hook.Close)
@@ -465,7 +481,7 @@ func TestWebhookFails(t *testing.T) {
 		"redirects": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) },
 		"hangs up":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
-		s.webhook = webhook
+		s.answers(webhook)
 		if _, err := s.bot.Turn(t.Context(), r); err == nil || engine.CodeOf(err) != 0 || strings.Contains(err.Error(), "127.0.0.1") {
 			t.Errorf("%s: got error %v, want one that is not asked again and repeats nothing", name, err)
 		}
