@@ -103,8 +103,8 @@ console: $(BUF) ## Build the Live Chat console that is embedded
 	@echo "console: built"
 
 .PHONY: soak
-soak: ## Run the long tests: crash cycles by the thousand; takes hours
-	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -run 'Soak|Crash|Damage|Fault' -v ./...
+soak: ## Run the long tests: crash cycles by the thousand, ordeals as root; takes hours
+	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -run 'Soak|Crash|Damage|Fault|Attacks|Slow|FewFiles|Stops|DiskFull|MemoryLimit|Overload' -v ./...
 	INTERVENE_SOAK=1 $(GO) test -count=1 -timeout=$(SOAK_TIMEOUT) -v ./cmd/intervene/sim
 
 # gosec's own tool file: its dependencies would raise those of the other tools. It

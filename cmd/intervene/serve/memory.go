@@ -44,7 +44,7 @@ type memory struct {
 	limit    uint64 // 0: there is none, and nothing is watched
 	log      *slog.Logger
 	shedding atomic.Bool
-	live     atomic.Uint64
+	inUse    atomic.Uint64 // as of the last look
 
 	// Owned by watch.
 	samples  []metrics.Sample
@@ -109,7 +109,7 @@ func (m *memory) watch(router *actors.Router, stop <-chan struct{}) {
 
 // look decides what used bytes mean.
 func (m *memory) look(router *actors.Router, used uint64, now time.Time) {
-	m.live.Store(used)
+	m.inUse.Store(used)
 	share := float64(used) / float64(m.limit)
 	if share >= relieveShare && now.Sub(m.relieved) >= relieveInterval {
 		m.relieved = now

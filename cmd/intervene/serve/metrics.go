@@ -192,7 +192,7 @@ func registerMemory(to prometheus.Registerer, m *memory) {
 		gauge("intervene_memory_limit_bytes", "The process's memory limit; 0: there is none, and nothing is refused for lack of memory.",
 			func() float64 { return float64(m.limit) }),
 		gauge("intervene_memory_used_bytes", "Memory that cannot be given back now, as of the last look; 0 without a limit.",
-			func() float64 { return float64(m.live.Load()) }),
+			func() float64 { return float64(m.inUse.Load()) }),
 		gauge("intervene_memory_shedding", "1 while work is refused for lack of memory, else 0.",
 			func() float64 { return oneIf(m.short()) }),
 	)
