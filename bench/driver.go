@@ -179,6 +179,48 @@ func populate(ctx context.Context, s *site, each int) error {
 	return nil
 }
 
+// silence gives all conversations to the driver, so that no bot answers in them, and
+// waits until what the bots have begun is done.
+func silence(ctx context.Context, s *site) error {
+	api := newAPI(s.url())
+	for _, w := range s.workspaces {
+		cards, err := list(api, w, intervenev1.Column_COLUMN_REQUESTING)
+		if err != nil {
+			return err
+		}
+		err = eachOf(cards, func(card *intervenev1.Card) error {
+			_, err := api.Intervene(as(w.driver), &intervenev1.InterveneRequest{ConversationId: card.GetConversationId(), CommandId: uuid.NewString()})
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("intervene: %w", err)
+		}
+	}
+	return quiet(ctx, s)
+}
+
+// quietFor is how long nothing may be appended before an engine counts as at rest.
+const quietFor = time.Second
+
+// quiet waits until nothing is appended any more.
+func quiet(ctx context.Context, s *site) error {
+	before, err := usageOf(ctx, s)
+	for deadline := time.Now().Add(settleTimeout); err == nil; {
+		if err = rest(ctx, quietFor); err != nil {
+			break
+		}
+		var after usage
+		if after, err = usageOf(ctx, s); err != nil || after.appends == before.appends {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the engine still appends after %s", settleTimeout)
+		}
+		before = after
+	}
+	return err
+}
+
 // eachOf does something for all cards, some at once.
 func eachOf(cards []*intervenev1.Card, do func(*intervenev1.Card) error) error {
 	var next atomic.Int64

@@ -23,7 +23,7 @@ type ingestCommand struct {
 	options
 	Rate      float64 `help:"Messages a second; 0 raises the rate until acks come too late or not at all."`
 	Messages  []int   `default:"1,10" help:"Messages in a POST."`
-	Customers int     `default:"10000" help:"How many write, one after the other. All of them wait for an agent: the bot answers none."`
+	Customers int     `default:"10000" help:"How many write, one after the other. An agent has all of them: the bot answers none."`
 }
 
 // ingestRates are gone through until one is missed.
@@ -85,6 +85,9 @@ func (c *ingestCommand) rise(ctx context.Context, r *run, messages int, found *i
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := populate(ctx, s, c.Customers); err != nil {
+		return err
+	}
+	if err := silence(ctx, s); err != nil {
 		return err
 	}
 	for _, rate := range c.rates() {

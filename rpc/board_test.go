@@ -113,6 +113,7 @@ func TestResume(t *testing.T) {
 		board := readBoard(t, client, &intervenev1.WatchBoardRequest{})
 		chunk := settle(t, board)
 		board.cancel()
+		synctest.Wait() // else the next stream may join its view, which tells what is new a moment later
 
 		e.move("acme", changed, engine.RequestAgent{})
 		added := e.open("acme")

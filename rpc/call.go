@@ -47,6 +47,9 @@ func callOf(ctx context.Context) (*call, bool) {
 // as a procedure: those that connect itself could not decode.
 func (s *Server) withCall(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !shallow[r.URL.Path] {
+			growStack(r.ProtoMajor)
+		}
 		c := &call{controller: http.NewResponseController(w), session: sessionOf(r)}
 		if err := c.limit(requestTimeout, r.ProtoMajor); err != nil {
 			// Without deadlines a stalled caller could hold a goroutine for ever.

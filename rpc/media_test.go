@@ -324,6 +324,7 @@ func TestSlowUpload(t *testing.T) {
 				if done != tt.want || time.Since(start) > transferTimeout+time.Minute {
 					t.Errorf("%s, HTTP/2 %t: got done %t after %v, want %t", tt.name, http2, done, time.Since(start), tt.want)
 				}
+				time.Sleep(time.Minute) // whoever still reads the body comes to its end
 			})
 		}
 	}
