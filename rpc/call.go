@@ -47,9 +47,6 @@ func callOf(ctx context.Context) (*call, bool) {
 // as a procedure: those that connect itself could not decode.
 func (s *Server) withCall(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !shallow[r.URL.Path] {
-			growStack(r.ProtoMajor)
-		}
 		c := &call{controller: http.NewResponseController(w), session: sessionOf(r)}
 		if err := c.limit(requestTimeout, r.ProtoMajor); err != nil {
 			// Without deadlines a stalled caller could hold a goroutine for ever.
@@ -69,11 +66,23 @@ func (s *Server) withCall(next http.Handler) http.Handler {
 		}
 		// Answers are one caller's business.
 		w.Header().Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+		pass(next, w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 		if _, ours := s.access[r.URL.Path]; ours && !c.answered {
 			s.metrics.requests.WithLabelValues(r.URL.Path, codeMalformed).Inc()
 		}
 	})
+}
+
+// pass hands a request on, prepared for what it is: a stream, or one answer.
+func pass(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if watches[r.URL.Path] {
+		j := &joined{ResponseWriter: w}
+		defer j.end()
+		next.ServeHTTP(j, r)
+		return
+	}
+	growStack(r.ProtoMajor)
+	next.ServeHTTP(w, r)
 }
 
 // leave gives the place among the calls back.

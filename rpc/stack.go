@@ -7,8 +7,9 @@ import "github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect
 // left alone it doubles four times on the way, and copies more frames each time.
 const deepStack = 16 << 10
 
-// shallow are the procedures that rest for hours on little stack, thousands at a time.
-var shallow = map[string]bool{
+// watches are the procedures whose calls are streams that rest for hours, thousands at a
+// time, on little stack.
+var watches = map[string]bool{
 	intervenev1connect.LiveChatServiceWatchBoardProcedure:        true,
 	intervenev1connect.LiveChatServiceWatchConversationProcedure: true,
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +20,10 @@ import (
 )
 
 const (
-	fewStored  = 10_000
-	manyStored = 1_000_000
+	fewStored = 10_000
+	// wholeChats is up to how many stored conversations have whole chats. Of more, those
+	// beyond the first batch were written to and lapsed: the hot ones are among the first.
+	wholeChats = 1_000_000
 	// storedHot of them chat while commands are counted, scaleInFlight at once.
 	storedHot     = fewStored
 	scaleInFlight = 256
@@ -32,6 +35,24 @@ const (
 	scaleSlice = 16_000
 )
 
+// manyStored is how many the larger journal has: a million, or as many as the environment
+// says.
+func manyStored(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv(scaleMany)
+	if text == "" {
+		return wholeChats
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < fewStored {
+		b.Fatalf("%s: got %q, want a number of conversations from %d on", scaleMany, text, fewStored)
+	}
+	return n
+}
+
+// scaleMany names how many conversations the larger journal has.
+const scaleMany = "INTERVENE_BENCH_MANY"
+
 // scaleDir names a folder that keeps the built stores for the next run.
 const scaleDir = "INTERVENE_BENCH_STORED"
 
@@ -41,18 +62,19 @@ const scaleDir = "INTERVENE_BENCH_STORED"
 //
 //	go test -run '^$' -bench Stored -benchtime 40x ./engine/journal
 //
-// It takes some minutes to build the million.
+// It takes some minutes to build the million. INTERVENE_BENCH_MANY=10000000 builds ten.
 func BenchmarkStored(b *testing.B) {
-	few, many := stored(b, fewStored), stored(b, manyStored)
+	count := manyStored(b)
+	few, many := stored(b, fewStored), stored(b, count)
 	for _, s := range []struct {
 		count int
 		dir   string
-	}{{fewStored, few}, {manyStored, many}} {
+	}{{fewStored, few}, {count, many}} {
 		b.Run(fmt.Sprintf("start/stored=%d/closed", s.count), func(b *testing.B) { startClosed(b, s.dir) })
 		b.Run(fmt.Sprintf("memory/stored=%d", s.count), func(b *testing.B) { memoryOf(b, s.dir) })
 	}
 	for _, live := range []uint64{8, 32, 64, 192} {
-		b.Run(fmt.Sprintf("start/stored=%d/killed/wal=%dMB", manyStored, live), func(b *testing.B) { startKilled(b, many, live<<20) })
+		b.Run(fmt.Sprintf("start/stored=%d/killed/wal=%dMB", count, live), func(b *testing.B) { startKilled(b, many, live<<20) })
 	}
 	b.Run("commands", func(b *testing.B) { compareStored(b, few, many) })
 }
@@ -227,7 +249,11 @@ func stored(b *testing.B, count int) string {
 	j := openTimed(b, building, nil)
 	var newest engine.Instant
 	for first := 0; first < count; first += storedAtOnce {
-		newest = storeChats(b, j, first, min(storedAtOnce, count-first))
+		steps := chatSteps
+		if count > wholeChats && first > 0 {
+			steps = 1
+		}
+		newest = storeChats(b, j, first, min(storedAtOnce, count-first), steps)
 	}
 	if err := j.Expire(newest); err != nil {
 		b.Fatalf("expire: got error %v, want none", err)
@@ -241,16 +267,16 @@ func stored(b *testing.B, count int) string {
 	return dir
 }
 
-// storeChats lets n conversations chat once and lapse, all at once, and says
-// when the last did.
-func storeChats(b *testing.B, j *Journal, first, n int) engine.Instant {
+// storeChats lets n conversations take steps of their chat and lapse, all at once, and
+// says when the last did.
+func storeChats(b *testing.B, j *Journal, first, n, steps int) engine.Instant {
 	l := &load{chats: make([][]*chat, maxBatchAppends), turn: make([]int, maxBatchAppends)}
 	for i := range n {
 		c := &chat{Writer: writer(first + i)}
 		c.Now = c.Now.Add(time.Duration(first+i) * storedApart)
 		l.chats[i%maxBatchAppends] = append(l.chats[i%maxBatchAppends], c)
 	}
-	for range chatSteps {
+	for range steps {
 		appendAll(b, j, l.deal(func(c *chat) engine.Append { return c.next(b) }), nil)
 	}
 	var newest engine.Instant
