@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +22,8 @@ const (
 	lapsed = 48 * time.Hour
 	// storedHot conversations get the commands, however many are stored.
 	storedHot = 1000
+	// eventful conversations get longer and longer.
+	eventful = 100
 )
 
 // scaleCommand is the load of growth.
@@ -30,6 +31,7 @@ type scaleCommand struct {
 	options
 	Hot         []int `default:"100,1000,10000" help:"Conversations that commands go to, each level tenfold."`
 	Stored      []int `default:"1000,10000,100000" help:"Conversations that lie in History."`
+	Events      []int `default:"10,100,1000,10000" help:"Events that each hot conversation has."`
 	Subscribers []int `default:"10,100,1000" help:"Boards that are watched."`
 	Rate        int   `default:"200" help:"Changes a second while boards are watched."`
 }
@@ -47,27 +49,27 @@ type scalePoint struct {
 	Start        time.Duration `json:",omitempty"`
 }
 
-type scaleFound struct{ Hot, Stored, Subscribers []scalePoint }
+type scaleFound struct{ Hot, Stored, Events, Subscribers []scalePoint }
 
 // Run grows one thing after the other.
 func (c *scaleCommand) Run(ctx context.Context) error {
 	if c.Quick {
-		c.Stored = capped(c.Stored, 10_000)
+		c.Stored, c.Events = capped(c.Stored, 10_000), capped(c.Events, 1000)
 	}
-	r, err := c.begin(ctx, len(c.Hot)+len(c.Stored)+len(c.Subscribers))
+	r, err := c.begin(ctx, len(c.Hot)+len(c.Stored)+len(c.Events)+len(c.Subscribers))
 	if err != nil {
 		return err
 	}
 	found := new(scaleFound)
-	if found.Hot, err = c.hot(ctx, r); err == nil {
-		if found.Stored, err = c.stored(ctx, r); err == nil {
-			found.Subscribers, err = c.subscribers(ctx, r)
+	for _, kind := range []struct {
+		points *[]scalePoint
+		grow   func(context.Context, *run) ([]scalePoint, error)
+	}{{&found.Hot, c.hot}, {&found.Stored, c.stored}, {&found.Events, c.events}, {&found.Subscribers, c.subscribers}} {
+		if *kind.points, err = kind.grow(ctx, r); err != nil {
+			return errors.Join(err, r.end())
 		}
 	}
-	if err == nil {
-		err = r.report("scale", found)
-	}
-	return errors.Join(err, r.end())
+	return errors.Join(r.report("scale", found), r.end())
 }
 
 // capped are those that are not more than most.
@@ -134,11 +136,8 @@ func (c *scaleCommand) point(ctx context.Context, r *run, s *site, of int) (*sca
 	callers := min(scaleFlight, len(s.workspaces[0].conversations))
 	desks.begin(callers)
 	// Everybody once, so that all that is hot is in memory.
-	rounds := len(s.workspaces[0].conversations) / callers
-	warm := measure.Closed(ctx, callers, r.step()/4, desks.do)
-	for warm.Done < int64(rounds*callers) && warm.Err == nil && ctx.Err() == nil {
-		more := measure.Closed(ctx, callers, r.step()/4, desks.do)
-		warm.Done, warm.Err = warm.Done+more.Done, more.Err
+	if err := desks.atLeast(ctx, r, len(s.workspaces[0].conversations)); err != nil {
+		return nil, err
 	}
 	before, err := usageOf(ctx, s)
 	if err != nil {
@@ -151,6 +150,49 @@ func (c *scaleCommand) point(ctx context.Context, r *run, s *site, of int) (*sca
 		err = fmt.Errorf("no command was answered: %w", load.Err)
 	}
 	return &scalePoint{Of: of, Load: load, Cost: took}, err
+}
+
+// atLeast gives so many commands, or some more.
+func (d *desks) atLeast(ctx context.Context, r *run, commands int) error {
+	for done := int64(0); done < int64(commands); {
+		load := measure.Closed(ctx, len(d.desks), r.step()/4, d.do)
+		if err := errors.Join(load.Err, ctx.Err()); err != nil {
+			return fmt.Errorf("give %d commands: %w", commands, err)
+		}
+		done += load.Done
+	}
+	return nil
+}
+
+// events has the same conversations become longer and longer.
+func (c *scaleCommand) events(ctx context.Context, r *run) (points []scalePoint, err error) {
+	s, err := r.site(ctx, 1, 1, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := raise(ctx, s, eventful); err != nil {
+		return nil, err
+	}
+	for _, n := range c.Events {
+		r.progress.Begin(fmt.Sprintf("scale, %d events each", n))
+		u, err := usageOf(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		desks := newDesks(s, "tags")
+		desks.begin(eventful)
+		if err := desks.atLeast(ctx, r, n*eventful-int(u.appends)); err != nil {
+			return nil, err
+		}
+		point, err := c.point(ctx, r, s, n)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, *point)
+		r.progress.Step()
+	}
+	return points, nil
 }
 
 // stored has more and more conversations lie in History beside the same hot ones.
@@ -309,57 +351,4 @@ func (c *scaleCommand) watched(ctx context.Context, r *run, s *site, n int) (*sc
 	return &scalePoint{
 		Of: n, Load: load, Cost: took, Delivered: float64(crowd.received().deliveries-received.deliveries) / time.Since(began).Seconds(),
 	}, err
-}
-
-func (f *scaleFound) tables() []measure.Table {
-	columns := []string{"commands/s", "p50 ms", "p99 ms", "failed", "engine CPUs", "µs CPU each", "appends per fsync", "disk B per append", "RSS MB"}
-	values := func(p scalePoint) []any {
-		return []any{
-			p.Load.Rate(), p.Load.Latency.P50, p.Load.Latency.P99, p.Load.Failed + p.Load.Unsent,
-			p.Cost.CPUs, p.Cost.CPUEach, p.Cost.AppendsPerFsync, p.Cost.BytesEach, p.Cost.ResidentMB,
-		}
-	}
-	hot := measure.Table{Title: fmt.Sprintf("More conversations are hot: SetTags, %d in flight", scaleFlight), Columns: append([]string{"hot"}, columns...)}
-	for _, p := range f.Hot {
-		hot.Add(append([]any{strconv.Itoa(p.Of)}, values(p)...)...)
-	}
-	stored := measure.Table{
-		Title:   fmt.Sprintf("More conversations are stored: SetTags to %d hot ones, %d in flight", storedHot, scaleFlight),
-		Columns: append(append([]string{"in History"}, columns...), "events in all", "disk B per event", "start to ready ms"),
-		Notes:   []string{"Disk per event is of the whole data directory after a clean stop: Pebble's log files, which are kept for reuse, count until there is more than they hold."},
-	}
-	for _, p := range f.Stored {
-		stored.Add(append(append([]any{strconv.Itoa(p.Of)}, values(p)...), p.Appends, p.DiskPerEvent, float64(p.Start.Milliseconds()))...)
-	}
-	boards := measure.Table{
-		Title:   "More boards are watched: SetTags in an open loop",
-		Columns: append(append([]string{"boards"}, columns...), "deliveries/s", "µs CPU per delivery"),
-		Notes:   []string{"CPU per delivery is all that the engine took, the changes with it."},
-	}
-	for _, p := range f.Subscribers {
-		boards.Add(append(append([]any{strconv.Itoa(p.Of)}, values(p)...), p.Delivered, p.Cost.CPUs*1e6/max(1, p.Delivered))...)
-	}
-	return []measure.Table{hot, stored, boards}
-}
-
-func (f *scaleFound) charts() []measure.Chart {
-	var charts []measure.Chart
-	for _, kind := range []struct {
-		name, x string
-		points  []scalePoint
-	}{{"hot", "conversations hot", f.Hot}, {"stored", "conversations stored", f.Stored}, {"boards", "boards watched", f.Subscribers}} {
-		var x, rate, p50, p99, cpu []float64
-		for _, p := range kind.points {
-			x, rate, cpu = append(x, float64(p.Of)), append(rate, p.Load.Rate()), append(cpu, p.Cost.CPUEach)
-			p50, p99 = append(p50, p.Load.Latency.P50), append(p99, p.Load.Latency.P99)
-		}
-		charts = append(charts,
-			measure.Chart{Name: "scale-" + kind.name, Title: "Commands", X: kind.x, Y: "commands/s", LogX: true, Lines: []measure.Line{{Name: "SetTags", X: x, Y: rate}}},
-			measure.Chart{
-				Name: "scale-" + kind.name + "-latency", Title: "Latency", X: kind.x, Y: "ms", LogX: true, LogY: true,
-				Lines: []measure.Line{{Name: "p50", X: x, Y: p50}, {Name: "p99", X: x, Y: p99}},
-			},
-			measure.Chart{Name: "scale-" + kind.name + "-cpu", Title: "CPU of the engine", X: kind.x, Y: "µs a command", LogX: true, Lines: []measure.Line{{Name: "SetTags", X: x, Y: cpu}}})
-	}
-	return charts
 }

@@ -251,7 +251,7 @@ func stored(b *testing.B, count int) string {
 	for first := 0; first < count; first += storedAtOnce {
 		steps := chatSteps
 		if count > wholeChats && first > 0 {
-			steps = 1
+			steps = 2 // a message and its answer, which waits for its sending
 		}
 		newest = storeChats(b, j, first, min(storedAtOnce, count-first), steps)
 	}
