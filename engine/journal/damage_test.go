@@ -469,3 +469,37 @@ func (d *disk) hangTables() (release func()) {
 		close(gate)
 	}
 }
+
+// TestDamagedBlocks: what Pebble's checksums refuse is told as corrupt to whoever reads
+// it, which quarantines a conversation instead of trying it for ever; all others are read.
+func TestDamagedBlocks(t *testing.T) {
+	const conversations = 100
+	fs := vfs.NewMem()
+	j := open(t, testOptions(t, fs))
+	var ids []engine.ConversationID
+	for n := range uint64(conversations) {
+		w := journaltest.NewWriter(j, n)
+		w.Chat(t, 4)
+		ids = append(ids, w.Conversation.ID)
+	}
+	closeJournal(t, j)
+	i := image{fs: fs}
+	i.list(t)
+	table := slices.MaxFunc(i.paths["table"], func(a, b string) int { return i.sizes[a] - i.sizes[b] })
+	damage{file: table, kind: "flip", at: i.sizes[table] / 4}.do(t, fs) // a quarter in, events stand
+
+	j = open(t, testOptions(t, fs))
+	defer closeJournal(t, j)
+	corrupt := 0
+	for _, id := range ids {
+		switch _, err := j.Load(id); {
+		case engine.CodeOf(err) == engine.CodeCorrupt:
+			corrupt++
+		case err != nil:
+			t.Errorf("load: got error %v, want none, or one with code corrupt", err)
+		}
+	}
+	if corrupt == 0 || corrupt == conversations {
+		t.Errorf("got %d of %d conversations corrupt, want some", corrupt, conversations)
+	}
+}

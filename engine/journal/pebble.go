@@ -93,7 +93,7 @@ func (s *storeEvents) listener() *pebble.EventListener {
 // stands in the WAL and in older tables, so a full disk can be waited for.
 func (s *storeEvents) background(err error) {
 	switch {
-	case errors.Is(err, pebble.ErrCorruption):
+	case pebble.IsCorruptionError(err):
 		s.corruption(err)
 	case vfs.IsNoSpaceError(err) && s.open.Load():
 		return // pauseFull has seen to it
@@ -134,7 +134,7 @@ func openStore(dir string, options *pebble.Options) (db *pebble.DB, err error) {
 
 // readError says what a failed read of Pebble is to its reader.
 func readError(err error) error {
-	if errors.Is(err, pebble.ErrCorruption) {
+	if pebble.IsCorruptionError(err) {
 		return &engine.Error{Code: engine.CodeCorrupt, Err: fmt.Errorf("read: %w", err)}
 	}
 	return &engine.Error{Code: engine.CodeUnavailable, Err: fmt.Errorf("read: %w", err)}
@@ -144,7 +144,7 @@ func readError(err error) error {
 func openError(err error) error {
 	code := engine.CodeUnavailable
 	// The store's directory is there: what else is missing was lost.
-	if errors.Is(err, pebble.ErrCorruption) || errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, iofs.ErrNotExist) {
+	if pebble.IsCorruptionError(err) || errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, iofs.ErrNotExist) {
 		code = engine.CodeCorrupt
 	}
 	return &engine.Error{Code: code, Err: fmt.Errorf("open pebble: %w", err)}
