@@ -113,20 +113,21 @@ func listScheduled(folder string) (names []string, err error) {
 	return names, nil
 }
 
+// makeScheduled counts as a backup that failed whatever keeps it from being made, a
+// folder that is not there too.
 func (b *backups) makeScheduled(ctx context.Context, c config.Backup) error {
-	if err := forgetPartial(c.Folder); err != nil {
-		return err
-	}
 	one, err := b.begin()
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(c.Folder, "intervene-"+one.head.MadeAt.Format(scheduledTime)+".tar")
 	var all archive.Summary
-	err = SaveFile(path, func(to io.Writer) (err error) {
-		all, err = one.write(ctx, &reserving{to: to, folder: c.Folder})
-		return err
-	})
+	if err = forgetPartial(c.Folder); err == nil {
+		err = SaveFile(path, func(to io.Writer) (err error) {
+			all, err = one.write(ctx, &reserving{to: to, folder: c.Folder})
+			return err
+		})
+	}
 	if err = one.end(all, err); err != nil {
 		return err
 	}

@@ -189,6 +189,22 @@ func TestScheduledBackups(t *testing.T) {
 	}
 }
 
+// TestScheduledBackupWithoutFolder: a disk that is not mounted is a backup that failed.
+func TestScheduledBackupWithoutFolder(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.config.Backup = &config.Backup{Folder: filepath.Join(t.TempDir(), "gone"), Every: time.Hour, Keep: 2}
+	w.start()
+	w.until("a failed backup", func() bool {
+		metrics := w.metrics()
+		return strings.Contains(metrics, "intervene_backup_last_good 0") && strings.Contains(metrics, `intervene_backups_total{outcome="failed"} 1`)
+	})
+	w.until("a good backup", func() bool {
+		status, _, err := w.admin(http.MethodPost, serve.BackupPath)
+		return err == nil && status == http.StatusOK && strings.Contains(w.metrics(), "intervene_backup_last_good 1")
+	})
+}
+
 // TestRestoreRefuses what is damaged, before any engine can start on it.
 func TestRestoreRefuses(t *testing.T) {
 	w := newWorld(t)
