@@ -46,6 +46,7 @@ type answering struct {
 func newLane(a *answering, metrics *botMetrics, workspace string) *lane {
 	l := &lane{workspace: workspace, metrics: metrics}
 	l.answers.Store(a)
+	metrics.begin(workspace)
 	open := metrics.open.WithLabelValues(workspace)
 	l.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(BreakerFailures).WithSuccessThreshold(1).WithDelay(BreakerPause).

@@ -111,8 +111,16 @@ func newRouterMetrics(registerer prometheus.Registerer, r *Router) *routerMetric
 	for _, state := range [...]engine.DeliveryState{engine.Accepted, engine.Rejected, engine.Unknown, engine.Discarded} {
 		m.sends[state] = results.WithLabelValues(state.String())
 	}
+	// From 0 on, or a rate would not see the first one. So it is below.
 	for _, reason := range []string{evictedForRoom, evictedForMemory} {
 		m.evictions.WithLabelValues(reason)
+	}
+	for _, code := range []engine.Code{engine.CodeOverloaded, engine.CodeUnavailable} {
+		m.refused.WithLabelValues(code.String())
+	}
+	m.codes.WithLabelValues(codeNone)
+	for code := range engine.Codes() {
+		m.codes.WithLabelValues(code.String())
 	}
 	if registerer != nil {
 		registerer.MustRegister(m.durable, m.codes, m.transitions, m.requestWait, m.intervention, results,
@@ -166,11 +174,14 @@ func outcomeOf(err error) string {
 	return "refused"
 }
 
+// codeNone names an error that has no code.
+const codeNone = "error"
+
 func codeName(err error) string {
 	if code := engine.CodeOf(err); code != 0 {
 		return code.String()
 	}
-	return "error"
+	return codeNone
 }
 
 // settled counts what events, which are durable, made of a conversation that stood
@@ -224,6 +235,10 @@ func newWorkerMetrics(registerer prometheus.Registerer) *workerMetrics {
 		clockSkew: gauge("intervene_clock_skew_seconds",
 			"How far the wall clock has jumped since the start, while that holds timers back; else 0."),
 	}
+	for _, kind := range engine.DueKinds {
+		m.overflows.WithLabelValues(kind.String())
+		m.retries.WithLabelValues(kind.String())
+	}
 	if registerer == nil {
 		return m
 	}
@@ -266,12 +281,25 @@ func newBotMetrics(registerer prometheus.Registerer) *botMetrics {
 	return m
 }
 
+// begin has the counters of a workspace's bot at 0. Turns that end in a code have no
+// series before: there would be as many as codes for each of perhaps a thousand bots.
+func (m *botMetrics) begin(workspace string) {
+	for _, outcome := range []string{outcomeAnswered, outcomeAccepted, outcomeFailed, outcomeLapsed} {
+		m.turns.WithLabelValues(workspace, outcome)
+	}
+	m.retries.WithLabelValues(workspace)
+	m.overflows.WithLabelValues(workspace)
+}
+
 // mediaMetrics are those of the downloads.
 type mediaMetrics struct{ downloads *prometheus.CounterVec }
 
 func newMediaMetrics(registerer prometheus.Registerer) *mediaMetrics {
 	m := &mediaMetrics{downloads: counters("intervene_media_downloads_total",
 		"Attempts to download the file of a message that came, by what became of the file.", "state")}
+	for state := range engine.MediaStates() {
+		m.downloads.WithLabelValues(state.String())
+	}
 	if registerer != nil {
 		m.downloads = shared(registerer, m.downloads)
 	}
@@ -296,6 +324,9 @@ func newPresenceMetrics(registerer prometheus.Registerer) *presenceMetrics {
 		sessions: gauge("intervene_presence_sessions", "Sessions of agents that hold a lease."),
 		ended: counters("intervene_presence_leases_ended_total",
 			"Leases that ended: left by the agent, expired, or displaced because the agent had too many.", "reason"),
+	}
+	for _, reason := range []string{leaseLeft, leaseExpired, leaseDisplaced} {
+		m.ended.WithLabelValues(reason)
 	}
 	if registerer != nil {
 		registerer.MustRegister(m.sessions, m.ended)

@@ -32,7 +32,8 @@ func (r *Router) sweep() {
 			return
 		case now := <-tick.C:
 			for i := range r.table {
-				r.passivate(&r.table[i], now.Add(-PassivateAfter))
+				released := r.passivate(&r.table[i], now.Add(-PassivateAfter))
+				r.metrics.passivations.Add(float64(released))
 			}
 		}
 	}
@@ -44,7 +45,6 @@ func (r *Router) passivate(shard *tableShard, idleSince time.Time) (released int
 	for id, e := range shard.entries {
 		if (e.used.Before(idleSince) || e.empty.Load()) && e.releasable() {
 			r.release(shard, id, e)
-			r.metrics.passivations.Inc()
 			released++
 		}
 	}

@@ -248,6 +248,8 @@ func failure(r *engine.TurnRequest) engine.CommandBody {
 
 const (
 	outcomeAnswered = "answered"
+	outcomeAccepted = "accepted"
+	outcomeFailed   = "failed"
 	// outcomeLapsed names a turn that was accepted and not answered.
 	outcomeLapsed = "lapsed"
 )
@@ -259,9 +261,9 @@ func turnOutcome(command engine.Command, err error) string {
 	}
 	switch command.Body.(type) {
 	case engine.FailTurn:
-		return "failed"
+		return outcomeFailed
 	case engine.AcceptTurn:
-		return "accepted"
+		return outcomeAccepted
 	}
 	return outcomeAnswered
 }

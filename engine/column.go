@@ -1,5 +1,7 @@
 package engine
 
+import "iter"
+
 // Column is where a conversation stands. The numbers are on disk and on the
 // wire: never reordered, never reused.
 type Column uint8
@@ -79,6 +81,15 @@ type Party struct {
 func (p Party) IsHuman() bool { return (p.Kind == Agent || p.Kind == Supervisor) && p.ID != "" }
 
 // nameOf names an enum's value, also one that a newer version wrote.
+// numbered are the numbers from 1 to below count: an enum's, whose names are as many.
+func numbered[E ~uint8](count E) iter.Seq[E] {
+	return func(yield func(E) bool) {
+		for e := E(1); e < count && yield(e); e++ {
+			continue
+		}
+	}
+}
+
 func nameOf(names []string, i int) string {
 	if i < len(names) {
 		return names[i]

@@ -1,6 +1,9 @@
 package engine
 
-import "unicode/utf8"
+import (
+	"iter"
+	"unicode/utf8"
+)
 
 // ContentKind is what sort of message this is. The numbers are on disk: never
 // reordered, never reused.
@@ -46,6 +49,9 @@ var contentKindNames = [contentKindCount]string{
 }
 
 func (k ContentKind) String() string { return nameOf(contentKindNames[:], int(k)) }
+
+// ContentKinds are all of them.
+func ContentKinds() iter.Seq[ContentKind] { return numbered[ContentKind](contentKindCount) }
 
 // IsMedia reports whether content of kind k carries a file.
 func (k ContentKind) IsMedia() bool { return k >= ContentImage && k <= ContentSticker }

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // DeliveryState is how far a send has come. The numbers are on disk and on the
 // wire: never reordered, never reused.
@@ -137,6 +140,9 @@ const (
 var mediaStateNames = [mediaStateCount]string{"none", "pending", "stored", "failed", "expired"}
 
 func (s MediaState) String() string { return nameOf(mediaStateNames[:], int(s)) }
+
+// MediaStates are all of them.
+func MediaStates() iter.Seq[MediaState] { return numbered[MediaState](mediaStateCount) }
 
 // MediaStatus is what is known of one file that came.
 type MediaStatus struct {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"iter"
 )
 
 // Code is why something was refused or could not be done: the closed set that
@@ -45,6 +46,9 @@ var codeNames = [codeCount]string{
 }
 
 func (c Code) String() string { return nameOf(codeNames[:], int(c)) }
+
+// Codes are all of them.
+func Codes() iter.Seq[Code] { return numbered[Code](codeCount) }
 
 // Error is every refusal and failure of the engine. It carries no message text
 // and no phone number, so that it may be logged.

@@ -4,8 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/intervenehq/intervene/engine"
 )
 
@@ -65,10 +63,9 @@ func (l *streamLimiter) release(p Principal) {
 // callLimiter counts the calls under way, so that those that are too many are
 // refused before anything of them was read.
 type callLimiter struct {
-	max     int64
-	count   atomic.Int64
-	running prometheus.Gauge
-	shed    func() bool
+	max   int64
+	count atomic.Int64
+	shed  func() bool
 }
 
 // acquire takes the place of one call; whoever gets true releases it.
@@ -80,11 +77,7 @@ func (l *callLimiter) acquire() bool {
 		l.count.Add(-1)
 		return false
 	}
-	l.running.Inc()
 	return true
 }
 
-func (l *callLimiter) release() {
-	l.count.Add(-1)
-	l.running.Dec()
-}
+func (l *callLimiter) release() { l.count.Add(-1) }

@@ -7,6 +7,9 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
+
+	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
+	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 )
 
 // Values of the label code, besides Connect's own names.
@@ -22,7 +25,6 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 
-	calls        prometheus.Gauge
 	streamsOpen  *prometheus.GaugeVec
 	streamsEnded *prometheus.CounterVec
 	resets       *prometheus.CounterVec
@@ -44,16 +46,17 @@ var (
 )
 
 // newMetrics registers the metrics; with a nil registerer they count unseen.
-func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+// Running is how many calls a limiter counts.
+func newMetrics(registerer prometheus.Registerer, running func() int64) (*metrics, error) {
 	r := &registration{to: registerer}
+	add(r, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "intervene_rpc_calls_running", Help: "Calls under way that are no streams.",
+	}, func() float64 { return float64(running()) }))
 	m := &metrics{
 		requests: r.counters("intervene_rpc_requests_total",
 			"Calls that were answered, by procedure and Connect code; malformed ones could not be decoded. A stream counts when it ends.", "procedure", "code"),
 		duration: add(r, prometheus.NewHistogramVec(histogramOpts("intervene_rpc_request_duration_seconds",
 			"How long unary calls took from decoded request to answer, by procedure.", callBuckets), []string{"procedure"})),
-		calls: add(r, prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "intervene_rpc_calls_running", Help: "Calls under way that are no streams.",
-		})),
 		streamsOpen:  r.gauges("intervene_rpc_streams_open", "Streams that are open, by procedure.", "procedure"),
 		streamsEnded: r.counters("intervene_rpc_streams_ended_total", "Streams that ended, by procedure and by what ended them.", "procedure", "reason"),
 		resets:       r.counters("intervene_rpc_stream_resets_total", "Resets sent on board streams, by reason.", "reason"),
@@ -75,7 +78,37 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		receipts: r.counters("intervene_rpc_receipts_total",
 			"Read receipts and typing indicators, by outcome; dropped ones found too many waiting.", "outcome"),
 	}
+	m.begin()
 	return m, r.err
+}
+
+// begin has counters at 0, or a rate would not see the first one. Requests are not
+// among them: most codes are no procedure's.
+func (m *metrics) begin() {
+	for _, procedure := range []string{
+		intervenev1connect.LiveChatServiceWatchBoardProcedure, intervenev1connect.LiveChatServiceWatchConversationProcedure,
+	} {
+		m.streamsOpen.WithLabelValues(procedure)
+		m.frames.WithLabelValues(procedure)
+		m.goAways.WithLabelValues(procedure)
+		for _, reason := range []string{
+			endedByCaller, endedByDrain, endedByAge, endedByRevoke, endedByExpiry, endedByStall, endedByBackend, endedByFailure,
+		} {
+			m.streamsEnded.WithLabelValues(procedure, reason)
+		}
+	}
+	for _, reason := range intervenev1.ResetReason_name {
+		m.resets.WithLabelValues(reason)
+	}
+	for _, path := range []string{mediaDownload, mediaUpload} {
+		m.mediaBytes.WithLabelValues(path)
+	}
+	for _, outcome := range []string{refreshDone, refreshFailed} {
+		m.templateRefreshes.WithLabelValues(outcome)
+	}
+	for _, outcome := range []string{receiptTold, receiptDropped, receiptFailed} {
+		m.receipts.WithLabelValues(outcome)
+	}
 }
 
 // histogramOpts asks for native buckets, which are bounded, beside the classic ones.

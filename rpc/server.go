@@ -170,7 +170,8 @@ func New(options Options) (*Server, error) {
 	if options.Log == nil {
 		options.Log = slog.Default()
 	}
-	m, err := newMetrics(options.Metrics)
+	calls := &callLimiter{max: int64(options.MaxCalls), shed: options.Shed}
+	m, err := newMetrics(options.Metrics, calls.count.Load)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func New(options Options) (*Server, error) {
 		metrics:   m,
 		rules:     rules,
 		cursors:   newCursorKey(options.JournalID),
-		calls:     &callLimiter{max: int64(options.MaxCalls), running: m.calls, shed: options.Shed},
+		calls:     calls,
 		streams:   newStreamLimiter(options.MaxStreams, options.MaxStreamsEach),
 		views:     newViews(&options, newCursorKey(options.JournalID), m),
 		sessions:  options.SessionKey,

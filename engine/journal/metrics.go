@@ -77,6 +77,9 @@ func newMetrics() *metrics {
 	for code := engine.CodeOverloaded; code <= engine.CodeCorrupt; code++ {
 		m.appends.WithLabelValues(code.String())
 	}
+	for _, outcome := range []string{purgeDone, purgeInterrupted} {
+		m.purges.WithLabelValues(outcome)
+	}
 	return m
 }
 
@@ -90,13 +93,19 @@ func (m *metrics) appended(err error) error {
 	return err
 }
 
+// How a purge ended: values of a metric's label.
+const (
+	purgeDone        = "done"
+	purgeInterrupted = "interrupted"
+)
+
 // purgeEnded counts how a purge of n conversations ended, and passes that on.
 func (m *metrics) purgeEnded(began time.Time, n int, err error) error {
 	if err != nil {
-		m.purges.WithLabelValues("interrupted").Inc()
+		m.purges.WithLabelValues(purgeInterrupted).Inc()
 		return err
 	}
-	m.purges.WithLabelValues("done").Inc()
+	m.purges.WithLabelValues(purgeDone).Inc()
 	m.purgeDuration.Observe(now().Sub(began).Seconds())
 	m.purged.Add(float64(n))
 	return nil

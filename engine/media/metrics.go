@@ -14,7 +14,7 @@ type metrics struct {
 }
 
 func newMetrics() *metrics {
-	return &metrics{
+	m := &metrics{
 		puts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "intervene_media_puts_total", Help: "Files given to be stored, by how that ended.",
 		}, []string{"outcome"}),
@@ -25,7 +25,18 @@ func newMetrics() *metrics {
 			Name: "intervene_media_removals_total", Help: "Conversations whose files were removed.",
 		}),
 	}
+	// From 0 on, or a rate would not see the first one. Other codes are the caller's.
+	for _, outcome := range []string{putStored, putNotRead, engine.CodeFull.String(), engine.CodeUnavailable.String()} {
+		m.puts.WithLabelValues(outcome)
+	}
+	return m
 }
+
+// How a file that was given ended, besides codes: values of a metric's label.
+const (
+	putStored  = "stored"
+	putNotRead = "not read"
+)
 
 func (m *metrics) register(to prometheus.Registerer) {
 	if to != nil {
@@ -37,11 +48,11 @@ func (m *metrics) register(to prometheus.Registerer) {
 func (m *metrics) stored(size int64, err error) {
 	switch code := engine.CodeOf(err); {
 	case err == nil:
-		m.puts.WithLabelValues("stored").Inc()
+		m.puts.WithLabelValues(putStored).Inc()
 		m.bytes.Add(float64(size))
 	case code != 0:
 		m.puts.WithLabelValues(code.String()).Inc()
 	default:
-		m.puts.WithLabelValues("not read").Inc()
+		m.puts.WithLabelValues(putNotRead).Inc()
 	}
 }

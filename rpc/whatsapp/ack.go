@@ -18,6 +18,11 @@ const (
 	ackHungUp           ack = "hung_up" // or too slow; nobody may be there to read the answer
 )
 
+var acks = [...]ack{
+	ackOK, ackHandshake, ackBadRequest, ackUnauthorized, ackForbidden, ackNotFound, ackMethodNotAllowed,
+	ackTooLarge, ackUnavailable, ackHungUp,
+}
+
 func (a ack) status() int {
 	switch a {
 	case ackOK, ackHandshake:

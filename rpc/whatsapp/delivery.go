@@ -60,6 +60,15 @@ const (
 	reportedError    oddityReason = "reported_error"    // Meta's own, of a change or a message
 )
 
+var oddityKinds = [...]oddityKind{
+	oddObject, oddEntry, oddChange, oddContact, oddMessage, oddStatus, oddEcho, oddConsent,
+}
+
+var oddityReasons = [...]oddityReason{
+	notAnObject, notAList, otherObject, unknownChannel, missingID, missingIdentity, badUserID, badTimestamp,
+	unknownStatus, unknownConsent, groupMessage, oversizedID, oversizedContent, unreadablePart, reportedError,
+}
+
 // The fields that are acted on.
 const (
 	fieldMessages    = "messages"

@@ -23,5 +23,11 @@ const (
 	eventStatusDeleted   eventKind = "status_deleted" // counted, and nothing more
 )
 
+var eventKinds = [...]eventKind{
+	eventReaction, eventEdit, eventRevoke, eventEcho, eventContactChanged, eventConsentStop, eventConsentResume,
+	eventStatusSent, eventStatusDelivered, eventStatusRead, eventStatusPlayed, eventStatusFailed,
+	eventStatusDeleted,
+}
+
 // eventOf is the kind of a message; there are as many as kinds of content.
 func eventOf(kind engine.ContentKind) eventKind { return eventKind(kind.String()) }

@@ -47,7 +47,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, labels)
 	}
-	return &Metrics{
+	m := &Metrics{
 		// Meta asks for a median of at most 250 ms and under 1 % over 1 s.
 		ackDuration: histogram("intervene_webhook_ack_duration_seconds",
 			"From a webhook request's first byte to its answer, by how it was answered.",
@@ -85,6 +85,50 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Name: "intervene_graph_breaker_open",
 			Help: "1 while the number's breaker holds its sends back or lets them through one by one, 0 while all is well.",
 		}, []string{"channel"}),
+	}
+	m.begin()
+	return m
+}
+
+// begin has counters at 0, or a rate would not see the first one. Requests to the Graph
+// API are not among them: most codes are no operation's.
+func (m *Metrics) begin() {
+	for _, answer := range acks {
+		m.ackDuration.WithLabelValues(string(answer))
+	}
+	for kind := range engine.ContentKinds() {
+		m.events.WithLabelValues(string(eventOf(kind)))
+	}
+	for _, kind := range eventKinds {
+		m.events.WithLabelValues(string(kind))
+	}
+	m.fields.WithLabelValues(otherField)
+	for field := range otherFields {
+		m.fields.WithLabelValues(field)
+	}
+	for _, kind := range oddityKinds {
+		for _, reason := range oddityReasons {
+			m.oddities.WithLabelValues(string(kind), string(reason))
+		}
+	}
+	m.undurable.WithLabelValues(engine.Code(0).String())
+	for code := range engine.Codes() {
+		if refused(&engine.Error{Code: code}) {
+			m.refused.WithLabelValues(code.String())
+		} else {
+			m.undurable.WithLabelValues(code.String())
+		}
+	}
+	m.graphPauses.WithLabelValues(unknownChannelLabel)
+}
+
+// beginChannel has those of a channel at 0.
+func (m *Metrics) beginChannel(channel engine.ChannelID) {
+	m.breaker(channel, breakerClosed)
+	m.graphPauses.WithLabelValues(string(channel))
+	m.graphRetriesDenied.WithLabelValues(string(channel))
+	for _, reason := range waitReasons {
+		m.graphWaits.WithLabelValues(string(channel), string(reason))
 	}
 }
 

@@ -52,6 +52,10 @@ const (
 	waitBreaker waitReason = "breaker" // the number's breaker is open
 )
 
+var waitReasons = [...]waitReason{
+	waitNumber, waitPair, waitBackoff, waitBreaker,
+}
+
 // pace says when a number's next send may go: by the limits of number and
 // contact, by what Meta answered, and by the number's breaker. It remembers
 // nothing over a restart. All methods are safe for concurrent use.
@@ -123,7 +127,7 @@ func (p *pace) serve(channels []Channel, keep func(engine.ChannelID) bool) {
 			continue
 		}
 		next[channel.ID] = &number{limiter: rate.NewLimiter(rate.Limit(perSecond), perSecond), retries: RetryBurst}
-		p.metrics.breaker(channel.ID, breakerClosed)
+		p.metrics.beginChannel(channel.ID)
 	}
 	p.numbers.Store(&next)
 	for id := range present {

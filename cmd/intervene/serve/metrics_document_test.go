@@ -4,12 +4,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -39,6 +41,7 @@ func TestMetricsDocument(t *testing.T) {
 	w := newWorld(t)
 	w.stop()
 	w.config.Traces = &config.Traces{Endpoint: "http://127.0.0.1:1", Sample: config.DefaultTraceSample} // nothing is sent there
+	w.config.TLS = newAuthority(t).issue(1, time.Now().Add(time.Hour))
 	w.start()
 	got := w.document()
 	if *update {
@@ -192,8 +195,8 @@ const documentHead = `# Metrics
 What an engine tells at ` + "`/metrics`" + ` of the admin listener, in Prometheus' formats. This file is made from a running engine by ` + "`make generate`" + `; a test holds it to the code.
 
 - Nothing is labelled by a person, a conversation or a text. Every label is one of a list, or a name from the configuration, so that a scrape stays under 3,000 lines
-  whatever comes in. A counter with labels appears with its first count.
-- Histograms have classic buckets and native ones (10 % wide, 100 at most, which Prometheus scrapes in its protobuf format).
+  whatever comes in. Counters with labels stand at 0 from the start, so that a rate sees the first count; these appear with it: %s.
+- Histograms have classic buckets and native ones (10 %% wide, 100 at most, which Prometheus scrapes in its protobuf format).
 - Besides these there are the ` + "`go_`, `process_` and `promhttp_`" + ` metrics of the Go client.
 - Alerts are suggestions: what is too long for customers is a matter of your promise to them.
 `
@@ -201,7 +204,7 @@ What an engine tells at ` + "`/metrics`" + ` of the admin listener, in Prometheu
 func (w *world) document() string {
 	w.t.Helper()
 	var b strings.Builder
-	b.WriteString(documentHead)
+	fmt.Fprintf(&b, documentHead, quoted(slices.Sorted(maps.Keys(appearing))))
 	all := w.registered()
 	unused := make(map[string]bool)
 	for name := range uses {

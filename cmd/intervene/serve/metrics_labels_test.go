@@ -31,6 +31,8 @@ func closedLabels(t *testing.T) map[string][]string {
 	t.Helper()
 	actors, rpc, whatsapp := sourceOf(t, "../../../actors"), sourceOf(t, "../../../rpc"), sourceOf(t, "../../../rpc/whatsapp")
 	codes := named[engine.Code](1)
+	refused := []string{engine.CodeInvalid.String(), engine.CodeNotFound.String(), engine.CodeForbidden.String()}
+	undurable := slices.DeleteFunc(slices.Clone(codes), func(code string) bool { return slices.Contains(refused, code) })
 	columns := named[engine.Column](1)
 	kinds := named[engine.DueKind](1)
 	var connectCodes, resets []string
@@ -43,14 +45,15 @@ func closedLabels(t *testing.T) map[string][]string {
 	calls := []string{"ok", "refused", "failed"}
 	listeners := []string{"public", "admin"}
 	traces, serve := sourceOf(t, "../traces"), sourceOf(t, ".")
+	journal, media := sourceOf(t, "../../../engine/journal"), sourceOf(t, "../../../engine/media")
 	return map[string][]string{
 		"intervene_webhook_ack_duration_seconds/outcome": whatsapp.typed("ack"),
 		"intervene_webhook_events_total/kind":            distinct(named[engine.ContentKind](1), whatsapp.typed("eventKind")),
 		"intervene_webhook_fields_total/field":           append(whatsapp.keys("otherFields"), whatsapp.prefixed("otherField")...),
 		"intervene_webhook_oddities_total/kind":          whatsapp.typed("oddityKind"),
 		"intervene_webhook_oddities_total/reason":        whatsapp.typed("oddityReason"),
-		"intervene_webhook_items_refused_total/code":     codes,
-		"intervene_webhook_items_undurable_total/code":   append([]string{engine.Code(0).String()}, codes...),
+		"intervene_webhook_items_refused_total/code":     refused,
+		"intervene_webhook_items_undurable_total/code":   append([]string{engine.Code(0).String()}, undurable...),
 		"intervene_graph_requests_total/operation":       whatsapp.typed("graphOperation"),
 		"intervene_graph_requests_total/outcome": {
 			"ok", "refused", "failed", engine.Accepted.String(), engine.Rejected.String(), engine.Unknown.String(), engine.Queued.String(),
@@ -61,7 +64,7 @@ func closedLabels(t *testing.T) map[string][]string {
 
 		"intervene_command_durable_duration_seconds/command": actors.elements("commandNames"),
 		"intervene_command_durable_duration_seconds/outcome": calls,
-		"intervene_command_refusals_total/code":              append([]string{"error"}, codes...),
+		"intervene_command_refusals_total/code":              append(actors.prefixed("codeNone"), codes...),
 		"intervene_transitions_total/from":                   columns,
 		"intervene_transitions_total/to":                     columns,
 		"intervene_transitions_total/cause":                  named[engine.Cause](1),
@@ -84,7 +87,7 @@ func closedLabels(t *testing.T) map[string][]string {
 		"intervene_worker_overflows_total/kind":        kinds,
 		"intervene_worker_record_retries_total/kind":   kinds,
 		"intervene_media_downloads_total/state":        named[engine.MediaState](1),
-		"intervene_bot_turns_total/outcome":            append(append(actors.prefixed("outcome"), "accepted", "failed", engine.Code(0).String()), codes...),
+		"intervene_bot_turns_total/outcome":            append(append(actors.prefixed("outcome"), engine.Code(0).String()), codes...),
 		"intervene_presence_leases_ended_total/reason": actors.prefixed("lease"),
 
 		"intervene_rpc_requests_total/code":              append(connectCodes, rpc.prefixed("code")...),
@@ -93,10 +96,10 @@ func closedLabels(t *testing.T) map[string][]string {
 		"intervene_rpc_template_refreshes_total/outcome": rpc.prefixed("refresh"),
 		"intervene_rpc_receipts_total/outcome":           rpc.prefixed("receipt"),
 
-		"intervene_journal_appends_total/outcome":   append([]string{"durable"}, codes...),
-		"intervene_journal_purges_total/outcome":    {"done", "interrupted"},
+		"intervene_journal_appends_total/outcome":   append([]string{"durable"}, codes[engine.CodeOverloaded-1:engine.CodeCorrupt]...),
+		"intervene_journal_purges_total/outcome":    journal.prefixed("purge"),
 		"intervene_journal_held_conversations/kind": {engine.DueSend.String(), engine.DueTurn.String()},
-		"intervene_media_puts_total/outcome":        append([]string{"stored", "not read"}, codes...),
+		"intervene_media_puts_total/outcome":        append(media.prefixed("put"), codes...),
 		"intervene_backups_total/outcome":           {"done", "failed", "refused"},
 	}
 }

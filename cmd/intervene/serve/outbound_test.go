@@ -59,7 +59,7 @@ func TestOutboundExamples(t *testing.T) {
 	}
 	w := newWorld(t)
 	var c *chat
-	compared, missing := 0, maps(sends)
+	compared, missing := 0, namesIn(sends)
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".json")
 		body, err := os.ReadFile(path)
@@ -86,7 +86,7 @@ func TestOutboundExamples(t *testing.T) {
 	t.Logf("%d examples", compared)
 }
 
-func maps(rows map[string]row) map[string]bool {
+func namesIn(rows map[string]row) map[string]bool {
 	names := make(map[string]bool, len(rows))
 	for name := range rows {
 		names[name] = true

@@ -167,7 +167,7 @@ func (w *world) hostileGraph() {
 	const codes = 30
 	for n := range codes {
 		customer := standin.Identity(fmt.Sprintf("1650557%04d", n))
-		w.meets(standin.Rule{Fault: standin.FaultError, Code: 800_000 + n, HTTPStatus: 400 + n, Contact: customer, Always: true})
+		w.meets(standin.Rule{Fault: standin.FaultError, Code: 800_000 + n, HTTPStatus: http.StatusBadRequest, Contact: customer, Always: true})
 		w.writes(customer, standin.Message{Text: "hello"})
 	}
 	w.until("the refusals", func() bool {
