@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -181,6 +182,13 @@ func TestManifests(t *testing.T) {
 	} {
 		if got := under(kinds["StatefulSet"], strings.Fields(tt.path)); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.path, got, tt.want)
+		}
+	}
+	// An empty selector is every pod of the namespace.
+	label := under(kinds["Kustomization"], strings.Fields("labels pairs"))
+	for kind, path := range map[string]string{"NetworkPolicy": "spec podSelector matchLabels", "PodDisruptionBudget": "spec selector matchLabels"} {
+		if got := under(kinds[kind], strings.Fields(path)); !reflect.DeepEqual(got, label) {
+			t.Errorf("%s: got pods with %v, want those with %v", kind, got, label)
 		}
 	}
 	secrets := func(string) (string, bool) { return "", false }
