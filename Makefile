@@ -82,7 +82,15 @@ observe: build ## Watch an engine with a real Prometheus, rules and dashboards
 .PHONY: drill
 drill: build ## Put up a site to practise docs/runbooks on, until Ctrl-C
 	@command -v $(PROMETHEUS) >/dev/null || $(call MISSING,prometheus,PROMETHEUS)
+	@rm -rf bin/drill
 	@exec $(OBSERVE) --drill bin/drill
+
+# ONLY="JournalSlow OutboxOld" are some of them.
+.PHONY: drills
+drills: build ## Type the drills of all runbooks as they stand; as root, takes 50 minutes
+	@command -v $(PROMETHEUS) >/dev/null || $(call MISSING,prometheus,PROMETHEUS)
+	@command -v strace >/dev/null || { echo "strace is missing: install Debian's"; exit 1; }
+	@exec $(OBSERVE) --drill bin/drill --runbooks docs/runbooks $(ONLY:%=--only %)
 
 .PHONY: client
 client: $(BUF) ## Check the TypeScript client and test it, with a real engine too

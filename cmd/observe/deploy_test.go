@@ -230,8 +230,58 @@ func (d *dashboard) checkPanels(t *testing.T) {
 }
 
 func TestHurried(t *testing.T) {
-	got := string(hurried([]byte("    interval: 5m\n        for: 10m\n        for: 0m\n        for: soon\n")))
-	if want := "        for: 30000ms\n        for: 0ms\n        for: soon\n"; got != want {
+	got := string(hurried([]byte("    interval: 5m\n        for: 10m\n        for: 0m\n        for: soon\n  rate(a[1h]) > b offset 1w + c:rate5m\n")))
+	want := "        for: 30000ms\n        for: 0ms\n        for: soon\n  rate(a[180000ms]) > b offset 30240000ms + c:rate5m\n"
+	if got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestDrills: each runbook has a drill that can be typed, with its end, or names the
+// test of promtool that has its alert firing and quiet.
+func TestDrills(t *testing.T) {
+	all, err := readRunbooks(runbookFolder, nil)
+	if err != nil {
+		t.Fatalf("got error %v, want none", err)
+	}
+	proven := 0
+	for _, r := range all {
+		if r.test == "" {
+			continue
+		}
+		proven++
+		if fires, quiet := verdicts(read(t, filepath.Join("../..", r.test)), r.alert); !fires || !quiet {
+			t.Errorf("%s: got a test that it fires: %t, that it does not: %t in %s, want both", r.alert, fires, quiet, r.test)
+		}
+	}
+	if got := len(all) - proven; got < 20 || proven == 0 {
+		t.Errorf("got %d drills to type and %d of promtool, want at least 20 and one", got, proven)
+	}
+}
+
+func TestReadRunbook(t *testing.T) {
+	const fault, end, tidy, test = "```sh\nbreak\n```\n", "```sh\nmend\n```\n", "```sh\ntidy\n```\n", "```sh\npromtool test rules a_test.yaml\n```\n"
+	const head = "# A\n\n```sh\nlook\n```\n\n## Drill\n\n"
+	for name, c := range map[string]struct {
+		text string
+		want runbook
+		bad  bool
+	}{
+		"two":         {text: head + fault + "End it:\n" + end, want: runbook{alert: "A", fault: "break\n", end: "mend\n"}},
+		"three":       {text: head + fault + end + tidy, want: runbook{alert: "A", fault: "break\n", end: "mend\n", tidy: "tidy\n"}},
+		"proven":      {text: head + test, want: runbook{alert: "A", test: "a_test.yaml"}},
+		"no end":      {text: head + fault, bad: true},
+		"no block":    {text: head, bad: true},
+		"four":        {text: head + fault + end + tidy + tidy, bad: true},
+		"no drill":    {text: "# A\n\n" + fault + end, bad: true},
+		"not in bash": {text: head + "```\nbreak\n```\n" + end, bad: true},
+	} {
+		file := filepath.Join(t.TempDir(), "A.md")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatalf("write: %v", err)
+		}
+		if got, err := readRunbook(file); got != c.want || (err != nil) != c.bad {
+			t.Errorf("%s: got %+v and error %v, want %+v and an error: %t", name, got, err, c.want, c.bad)
+		}
 	}
 }

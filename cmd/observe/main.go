@@ -1,7 +1,8 @@
 // Command observe lets a real Prometheus watch a real engine with the rules and the
 // dashboards of deploy/: every rule must evaluate, every panel must have data, no
 // alert may page while all is well, and one must when the Graph API fails. make
-// observe runs it; make drill keeps the same site up for who practises a runbook.
+// observe runs it; make drill keeps the same site up for who practises a runbook, and
+// make drills types all of them as they stand.
 //
 // It judges nothing itself: what Prometheus says over its HTTP API is all that it
 // knows. Nothing is skipped: a Prometheus that is missing fails it.
@@ -26,10 +27,12 @@ const timeout = 90 * time.Second
 
 // flags are the command line.
 type flags struct {
-	Intervene  string `required:"" type:"existingfile" help:"The engine's binary."`
-	Prometheus string `required:"" type:"existingfile" help:"Prometheus."`
-	Deploy     string `default:"deploy" type:"existingdir" help:"The folder of rules and dashboards."`
-	Drill      string `placeholder:"DIR" help:"Keep the site up for a drill, at the usual ports, with its files in DIR, until it is stopped."`
+	Intervene  string   `required:"" type:"existingfile" help:"The engine's binary."`
+	Prometheus string   `required:"" type:"existingfile" help:"Prometheus."`
+	Deploy     string   `default:"deploy" type:"existingdir" help:"The folder of rules and dashboards."`
+	Drill      string   `placeholder:"DIR" help:"Keep the site up for a drill, at the usual ports, with its files in DIR, until it is stopped."`
+	Runbooks   string   `placeholder:"DIR" type:"existingdir" help:"Type the drills of these runbooks, each beside a site of its own in --drill, which is emptied."`
+	Only       []string `placeholder:"ALERT" help:"The drills of these alone."`
 }
 
 func main() {
@@ -38,7 +41,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if f.Drill != "" {
+	if f.Runbooks != "" && f.Drill != "" {
+		err = drills(ctx, f, os.Stdout)
+	} else if f.Drill != "" {
 		err = drill(ctx, f, os.Stdout)
 	} else {
 		err = check(ctx, f, os.Stdout)
@@ -74,7 +79,7 @@ func check(ctx context.Context, f flags, out io.Writer) (err error) {
 		func(ctx context.Context) error { return j.panelsFilled(ctx, queries) },
 		j.nobodyPaged,
 		func(ctx context.Context) error { return s.breakGraph() },
-		func(ctx context.Context) error { return j.fires(ctx, "GraphBreakerOpen") },
+		func(ctx context.Context) error { _, err := j.fires(ctx, "GraphBreakerOpen"); return err },
 	} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, s.logs())
@@ -98,8 +103,8 @@ func drill(ctx context.Context, f flags, out io.Writer) (err error) {
 
   engine      http://%[2]s, admin http://%[3]s
   stand-in    %[4]s/_standin/faults
-  bot         %[5]s/mode takes ok or fail
-  Prometheus  %[6]s/alerts; every "for" is %[7]d times shorter than in deploy/prometheus
+  bot         %[5]s/mode takes ok, half or fail
+  Prometheus  %[6]s/alerts; every window and every "for" is %[7]d times shorter than in deploy/prometheus
 
 End it with Ctrl-C.
 `, f.Drill, s.ports.api, s.ports.admin, s.graphURL, s.botURL, s.prometheusURL, hurry); err != nil {

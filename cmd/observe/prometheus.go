@@ -9,16 +9,23 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// hurry is how many times shorter than in deploy/ the rules' "for" is here. Their
-// expressions are as they are.
+// hurry is how many times faster than in deploy/ this Prometheus lives: it looks each
+// second instead of each 15, and every window, offset and "for" of the rules is so many
+// times shorter. What they compare with is as it is.
 const hurry = 20
 
-var ruleFor = regexp.MustCompile(`(?m)^( +for: )(\S+)$`)
+var (
+	// ruleTime is a "for", a window or an offset.
+	ruleTime     = regexp.MustCompile(`(?m)(^ +for: |\[|offset )(\d+)([smhdw])`)
+	ruleInterval = regexp.MustCompile(`(?m)^ +interval: .*\n`)
+	units        = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
+)
 
 // openPrometheus starts it on copies of the rules, with a look each second.
 func (s *site) openPrometheus(ctx context.Context, f flags) error {
@@ -62,16 +69,17 @@ scrape_configs:
 	})
 }
 
-// hurried divides every "for", and has slow groups evaluated like all others.
+// hurried divides the times of rules, and has slow groups evaluated like all others.
 func hurried(rules []byte) []byte {
-	rules = regexp.MustCompile(`(?m)^ +interval: .*\n`).ReplaceAll(rules, nil)
-	return ruleFor.ReplaceAllFunc(rules, func(line []byte) []byte {
-		part := ruleFor.FindSubmatch(line)
-		d, err := time.ParseDuration(string(part[2]))
+	rules = ruleInterval.ReplaceAll(rules, nil)
+	return ruleTime.ReplaceAllFunc(rules, func(found []byte) []byte {
+		part := ruleTime.FindSubmatch(found)
+		n, err := strconv.ParseInt(string(part[2]), 10, 32)
 		if err != nil {
-			return line // Prometheus will say what is wrong with it
+			return found // Prometheus will say what is wrong with it
 		}
-		return append(part[1], strconv.FormatInt((d/hurry).Milliseconds(), 10)+"ms"...)
+		d := time.Duration(n) * units[string(part[3])] / hurry
+		return append(part[1], strconv.FormatInt(d.Milliseconds(), 10)+"ms"...)
 	})
 }
 
@@ -206,15 +214,40 @@ func (j *judge) firing(ctx context.Context) (firing []alert, err error) {
 	return firing, nil
 }
 
-// fires waits for an alert.
-func (j *judge) fires(ctx context.Context, name string) error {
-	return until(ctx, name+" to fire", func(ctx context.Context) error {
-		firing, err := j.firing(ctx)
-		for _, a := range firing {
-			if a.Labels.AlertName == name {
-				return nil
-			}
+// severities are what an alert is firing as; none if it is not.
+func (j *judge) severities(ctx context.Context, name string) (firing []string, err error) {
+	all, err := j.firing(ctx)
+	for _, a := range all {
+		if a.Labels.AlertName == name {
+			firing = append(firing, a.Labels.Severity)
 		}
-		return errors.Join(err, fmt.Errorf("got %d other alerts firing, want %s", len(firing), name))
+	}
+	return firing, err
+}
+
+// fires waits for an alert, and answers as what it fires first.
+func (j *judge) fires(ctx context.Context, name string) (severity string, err error) {
+	err = until(ctx, name+" to fire", func(ctx context.Context) error {
+		firing, err := j.severities(ctx, name)
+		if err == nil && len(firing) == 0 {
+			err = fmt.Errorf("got %s not firing, want it", name)
+		}
+		if err == nil {
+			severity = firing[0]
+		}
+		return err
+	})
+	return severity, err
+}
+
+// resolves waits for an alert of one severity to go. A budget's ticket looks at days
+// and stays.
+func (j *judge) resolves(ctx context.Context, name, severity string) error {
+	return until(ctx, name+" to go", func(ctx context.Context) error {
+		firing, err := j.severities(ctx, name)
+		if err == nil && slices.Contains(firing, severity) {
+			err = fmt.Errorf("got %s firing still, want it gone", name)
+		}
+		return err
 	})
 }

@@ -27,13 +27,25 @@ const (
 )
 
 // bot speaks Rasa's REST dialect: it asks for a person where the customer does.
-type bot struct{ failing atomic.Bool }
+type bot struct {
+	mode  atomic.Value // one of modes
+	asked atomic.Uint64
+}
+
+// modes are what may be asked of it: one of so many turns fails, with 0 none.
+var modes = map[string]uint64{"ok": 0, "fail": 1, "half": 2}
+
+func (b *bot) fails() bool {
+	share := modes[b.mode.Load().(string)]
+	return share > 0 && b.asked.Add(1)%share == 0
+}
 
 func newBot() http.Handler {
 	b := new(bot)
+	b.mode.Store("ok")
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhooks/rest/webhook", b.answer)
-	mux.HandleFunc("POST /mode", b.mode)
+	mux.HandleFunc("POST /mode", b.setMode)
 	return mux
 }
 
@@ -42,7 +54,7 @@ func (b *bot) answer(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		http.Error(w, "not read", http.StatusBadRequest)
-	case b.failing.Load():
+	case b.fails():
 		http.Error(w, "as it was told", http.StatusInternalServerError)
 	case strings.Contains(string(body), "person"):
 		_, _ = io.WriteString(w, `[{"custom": {"intervene": {"request_agent": {"reason": "asked"}}}}]`)
@@ -51,13 +63,13 @@ func (b *bot) answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (b *bot) mode(w http.ResponseWriter, r *http.Request) {
+func (b *bot) setMode(w http.ResponseWriter, r *http.Request) {
 	mode, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMode))
-	if err != nil || string(mode) != "ok" && string(mode) != "fail" {
-		http.Error(w, "ok or fail", http.StatusBadRequest)
+	if _, known := modes[string(mode)]; err != nil || !known {
+		http.Error(w, "ok, half or fail", http.StatusBadRequest)
 		return
 	}
-	b.failing.Store(string(mode) == "fail")
+	b.mode.Store(string(mode))
 }
 
 // customers write until ctx ends.
