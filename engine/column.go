@@ -80,7 +80,6 @@ type Party struct {
 // IsHuman reports whether p may hold a conversation, which takes a name too.
 func (p Party) IsHuman() bool { return (p.Kind == Agent || p.Kind == Supervisor) && p.ID != "" }
 
-// nameOf names an enum's value, also one that a newer version wrote.
 // numbered are the numbers from 1 to below count: an enum's, whose names are as many.
 func numbered[E ~uint8](count E) iter.Seq[E] {
 	return func(yield func(E) bool) {
@@ -90,6 +89,7 @@ func numbered[E ~uint8](count E) iter.Seq[E] {
 	}
 }
 
+// nameOf names an enum's value, also one that a newer version wrote.
 func nameOf(names []string, i int) string {
 	if i < len(names) {
 		return names[i]
