@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
@@ -21,8 +22,18 @@ type validation struct{ validator protovalidate.Validator }
 
 var _ connect.Interceptor = validation{}
 
+// ownRules are those of the edge's own schema, compiled once for all edges of a process.
+var ownRules = sync.OnceValues(func() (validation, error) { return compileRules(nil) })
+
 // newValidation compiles all rules now: a bad one fails the start, not a call.
 func newValidation(services []Service) (validation, error) {
+	if len(services) == 0 {
+		return ownRules()
+	}
+	return compileRules(services)
+}
+
+func compileRules(services []Service) (validation, error) {
 	schemas := []protoreflect.ServiceDescriptor{
 		intervenev1.File_intervene_v1_livechat_proto.Services().ByName("LiveChatService"),
 		intervenev1.File_intervene_v1_bot_proto.Services().ByName("BotGatewayService"),

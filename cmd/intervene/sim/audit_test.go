@@ -173,6 +173,13 @@ func (s *sim) auditRest(w *world) {
 	for _, f := range s.stories {
 		f.compare(w)
 	}
+	for _, f := range s.frontends {
+		f.compare(w)
+	}
+	for _, r := range s.readers {
+		r.compare(w)
+	}
+	s.lookAround()
 }
 
 // auditEnd is the whole audit, long after the last message.
@@ -222,6 +229,7 @@ func (s *sim) chronicles(all map[engine.ConversationID][]engine.Event) map[engin
 		for i := range events {
 			c.read(&events[i])
 			s.sameCard(c)
+			c.sameWire(&events[i])
 		}
 		chronicles[id] = c
 	}

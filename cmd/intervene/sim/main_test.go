@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -40,6 +41,8 @@ const (
 func TestMain(m *testing.M) {
 	// One processor leaves less to chance; see the package comment.
 	runtime.GOMAXPROCS(1)
+	// Simulations are short of memory never, and of time always.
+	debug.SetGCPercent(400)
 	goleak.VerifyTestMain(m)
 }
 

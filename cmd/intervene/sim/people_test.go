@@ -68,6 +68,7 @@ func (s *sim) populate() {
 		}
 		s.people.Go(b.live)
 		s.watch(i, n)
+		s.openPages(i, n)
 	}
 }
 

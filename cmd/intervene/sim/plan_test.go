@@ -249,7 +249,7 @@ func (p *plan) mischief(rng *rand.Rand) {
 		{Name: "slow upload", Call: standin.CallUpload, Fault: standin.FaultStall, Probability: share(0.05), Delay: 15 * time.Second},
 		{Name: "silent", Fault: standin.FaultNoStatus, Probability: share(0.05)},
 	}
-	p.wire = wireFaults{refused: share(0.04), lost: share(0.04), ackLost: share(0.05), stripped: share(0.2), replyLost: share(0.06)}
+	p.wire = wireFaults{refused: share(0.04), lost: share(0.04), ackLost: share(0.05), stripped: share(0.2), replyLost: share(0.06), overrun: share(0.005)}
 	p.bot = botMoods{slow: share(0.25), fails: share(0.03), talks: 0.3, rambles: share(0.02), repeatable: 0.4, accepts: 0.2, notes: 0.3, away: share(0.05), much: 2}
 	if rng.IntN(6) == 0 {
 		p.bot.fails = 0.7 // so that its breaker opens
@@ -267,6 +267,7 @@ type wireFaults struct {
 	ackLost   float64 // a webhook's answer
 	stripped  float64 // the op ids of a webhook's statuses
 	replyLost float64 // a command's answer
+	overrun   float64 // the changes that the board has not read
 }
 
 // botMoods are how often a bot does what.

@@ -2,9 +2,11 @@ package sim
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/intervenehq/intervene/engine"
+	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 )
 
 // restored is one restore: from it on the conversations go on at the versions of
@@ -107,6 +109,8 @@ func (t *story) rewind(events []engine.Event) {
 			delete(t.cards, version)
 		}
 	}
+	maps.DeleteFunc(t.wired, func(version uint64, _ wiredCard) bool { return version > newest })
+	maps.DeleteFunc(t.told, func(version uint64, _ *intervenev1.ConversationEvent) bool { return version > newest })
 	clear(t.delivery)
 }
 

@@ -38,6 +38,11 @@ type sim struct {
 	customers map[engine.WorkspaceID][]*customer
 	boards    []*boardWatcher
 	stories   []*storyWatcher
+	frontends []*frontend
+	readers   []*reader
+	// dark ends the streams of pages for the night.
+	dark      context.Context
+	nightfall context.CancelFunc
 	tally     tally
 	// backup is the newest one, restoredAt when one was last restored.
 	backup     *backup
@@ -59,6 +64,8 @@ func (s *sim) run() {
 	s.began, s.downSince = time.Now(), time.Now()
 	s.ledger, s.moved = newLedger(), make(chan struct{})
 	s.over, s.end = context.WithCancel(context.Background())
+	s.dark, s.nightfall = context.WithCancel(context.Background())
+	defer func() { s.nightfall() }()
 	var err error
 	if s.meta, err = standin.New(s.standIn()); err != nil {
 		s.ledger.violate("the stand-in does not start: %v", err)
@@ -216,6 +223,7 @@ func (s *sim) failedToOpen(d *disk, err error) {
 func (s *sim) shut(w *world, clean bool) *vfs.MemFS {
 	if clean {
 		// As serve does: what comes while it drains is refused.
+		w.edge.Drain()
 		w.drain()
 		time.Sleep(time.Duration(s.plan.seed.rng("drain", w.life).Int64N(int64(time.Second))))
 	} else {
@@ -280,7 +288,9 @@ func (s *sim) rest(mem *vfs.MemFS) *vfs.MemFS {
 	if w, left = s.boot(mem, life{}); w == nil {
 		return left
 	}
+	s.nightfall()
 	time.Sleep(night)
+	s.dawns()
 	s.settle()
 	s.auditEnd(w)
 	return s.age(s.shut(w, true))
@@ -304,6 +314,13 @@ func (s *sim) dawn(mem *vfs.MemFS) *vfs.MemFS {
 	}
 	time.Sleep(begin - s.elapsed())
 	return s.liveOnce(mem, life{length: min(end-s.elapsed(), time.Hour)})
+}
+
+// dawns has agents open their pages again.
+func (s *sim) dawns() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dark, s.nightfall = context.WithCancel(context.Background())
 }
 
 // settle waits for the copies that the platform offers a day later.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/intervenehq/intervene/engine"
+	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 )
 
 // story is one conversation as the engine has shown it.
@@ -12,6 +13,9 @@ type story struct {
 	id     engine.ConversationID
 	events map[uint64]engine.Event
 	cards  map[uint64]engine.Card
+	// wired and told are cards and events as the edge showed them.
+	wired  map[uint64]wiredCard
+	told   map[uint64]*intervenev1.ConversationEvent
 	newest uint64 // that was shown
 	// delivery is the furthest state of each send that was shown.
 	delivery map[uint64]engine.DeliveryState
@@ -31,7 +35,7 @@ func (l *ledger) storyOf(id engine.ConversationID, where string) *story {
 	if !ok {
 		s = &story{
 			id: id, where: where, events: make(map[uint64]engine.Event), cards: make(map[uint64]engine.Card),
-			delivery: make(map[uint64]engine.DeliveryState),
+			delivery: make(map[uint64]engine.DeliveryState), wired: make(map[uint64]wiredCard), told: make(map[uint64]*intervenev1.ConversationEvent),
 		}
 		l.stories[id] = s
 		l.order = append(l.order, id)

@@ -15,8 +15,6 @@ import (
 func (s *sim) watch(i int, n number) {
 	for j, q := range []engine.BoardQuery{
 		{Workspace: n.workspace, Window: 200},
-		{Workspace: n.workspace, Window: 1},
-		{Workspace: n.workspace, Window: 50, Filter: engine.BoardFilter{Holder: engine.AgentID(n.workspace) + "-agent-1"}},
 	} {
 		b := &boardWatcher{sim: s, query: q, rng: s.plan.seed.rng("board", i, j)}
 		s.boards = append(s.boards, b)

@@ -15,6 +15,7 @@ import (
 	"github.com/intervenehq/intervene/engine"
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/engine/media"
+	"github.com/intervenehq/intervene/rpc"
 	"github.com/intervenehq/intervene/rpc/whatsapp"
 )
 
@@ -52,6 +53,11 @@ type world struct {
 	marks   *restore.Marks
 	graph   *whatsapp.Graph
 	mux     *http.ServeMux
+	// edge is what agents call, lobby what they said there of themselves.
+	edge      *rpc.Server
+	presence  *actors.Presences
+	overviews *actors.Overviews
+	lobby     *lobby
 	// inside are the requests that it has taken.
 	inside sync.WaitGroup
 	expire sync.WaitGroup
@@ -89,7 +95,7 @@ func (w *world) start() error {
 	if w.files, err = media.Open(mediaDir, media.Options{FS: w.disk}); err != nil {
 		return err
 	}
-	if w.board, err = actors.StartBoard(w.journal, nil, log); err != nil {
+	if w.board, err = actors.StartBoard(forgetful{w.journal, s}, nil, log); err != nil {
 		return fmt.Errorf("build board: %w", err)
 	}
 	config := whatsapp.Config{
@@ -119,6 +125,9 @@ func (w *world) start() error {
 	}
 	w.mux = http.NewServeMux()
 	w.mux.Handle(whatsapp.WebhookPattern, webhook)
+	if err := w.startEdge(); err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
 	w.startWorkers(log)
 	return nil
 }
@@ -234,6 +243,11 @@ func (w *world) stop() {
 		w.courier.Stop(patience)
 	}
 	w.drain()
+	if w.edge != nil {
+		w.edge.Close()
+		w.presence.Stop()
+		w.overviews.Stop()
+	}
 	w.router.Stop()
 	if w.board != nil {
 		w.board.Stop()
