@@ -116,7 +116,8 @@ type conversationStream struct {
 	// forget: what the caller knows is of another journal.
 	forget bool
 	// begun: an event was sent. What was before the first one may be gone, because
-	// its time of retention is over; what is between two is not.
+	// its time of retention is over. What goes while a slow caller has not read it
+	// ends the stream: no stream has a gap.
 	begun bool
 }
 
@@ -127,6 +128,9 @@ func (c *conversationStream) update(u conversationUpdate) error {
 		if err := c.sendCard(&u.card); err != nil {
 			return err
 		}
+	}
+	if c.begun && len(u.events) > 0 && u.events[0].Version > c.after+1 {
+		return backendEnded(nil) // what comes next is gone: the caller resumes with what is there
 	}
 	for events := u.events; len(events) > 0; {
 		frame, rest, err := c.frame(events)

@@ -132,6 +132,29 @@ func TestGapIsNotShown(t *testing.T) {
 	}
 }
 
+// overtaken is a backend of which an event goes, by retention or an erasure, before
+// the caller was told of it.
+type overtaken struct{ *memory }
+
+func (o overtaken) WatchConversation(ctx context.Context, ws engine.WorkspaceID, id engine.ConversationID, after uint64, update func(engine.Card, []engine.Event) error) error {
+	return o.memory.WatchConversation(ctx, ws, id, after, func(card engine.Card, events []engine.Event) error {
+		if err := update(card, events[:1:1]); err != nil {
+			return err
+		}
+		return update(card, events[2:])
+	})
+}
+
+func TestWhatGoesUnreadEndsTheStream(t *testing.T) {
+	e := newEdge(t, func(o *Options) { o.Boards = overtaken{o.Boards.(*memory)} })
+	id := e.held()
+	stream, err := e.client(ashaToken).WatchConversation(t.Context(), &intervenev1.WatchConversationRequest{ConversationId: id.String()})
+	wantRefusal(t, streamError(stream, err), connect.CodeUnavailable, "UNAVAILABLE")
+	if got := e.log.String(); strings.Contains(got, "procedure failed") {
+		t.Errorf("got log %q, want no failure in it", got)
+	}
+}
+
 // behind is a backend whose card was read before the newest event was.
 type behind struct{ *memory }
 

@@ -48,6 +48,9 @@ var promised = []string{
 	"moved: auto_resolved", "moved: bot_unavailable", "moved: customer_message", "moved: intervened", "moved: requested", "moved: resolved",
 	"moved: window_lapsed",
 	"restore: backup made", "restore: done", "restore: held", "restore: lost message",
+	"presence: compared", "presence: left", "presence: online", "presence: renewed", "presence: viewer compared",
+	"stream: compared when quiet", "stream: conversation reset", "stream: cut, too slow", "stream: events read",
+	"stream: reset RESET_REASON_REBUILT", "stream: reset RESET_REASON_TOKEN_UNKNOWN", "stream: resumed", "stream: sent away", "stream: snapshot",
 	"template: sent to who never wrote",
 	"turn: failed", "turn: told of what is remembered", "turn: told of a resolve",
 }

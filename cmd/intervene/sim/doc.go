@@ -5,11 +5,15 @@
 // pictures through a stand-in for WhatsApp that repeats, shuffles and redelivers,
 // to the real webhook; real actors decide on a real journal, whose file system
 // loses power with half of what was not synced; the real courier, downloads, bot
-// turns, timers, erasures and board do their work while agents race. Disks are lost
+// turns, timers, erasures and board do their work while agents race. Their pages watch
+// boards and conversations over the real Connect edge, fall asleep, are cut off and
+// resume, and their tabs say who is there. Disks are lost
 // and brought back from a backup, and in the end all is left alone until it is old. Whatever
 // anybody outside the engine was told stands in a ledger, and an auditor compares
 // it with what is there after each crash and at the end; it reads the log as
-// well. The auditor is tested too: bugs are planted in a copy of the engine, and
+// well. What a page shows is compared whenever its stream has been quiet while nothing
+// became durable; who it shows to be there, whenever nobody came or went for 3 s. The
+// auditor is tested too: bugs are planted in a copy of the engine, and
 // each must be found.
 //
 // It never looks into the engine while it runs, and no socket or real file is
@@ -21,7 +25,7 @@
 // and number; what the network and the bot do, by name, in order of asking. A
 // simulation runs on one processor. Still the Go runtime picks among ready goroutines
 // and the cases of a select, orders maps, and draws the jitter of the courier's
-// retries by itself. So a seed is a strong hint rather than a recording: of four
+// retries and the ages of streams by itself. So a seed is a strong hint rather than a recording: of four
 // planted bugs that only some seeds find, the seed that found one found it again
 // in 5 to 10 of 10 runs. That is what -replays is for.
 //
@@ -29,8 +33,8 @@
 //
 // Reads of the disk do not fail, it never fills, and customers write what can be
 // read: nothing is quarantined or parked. The stand-in knows no templates, bots are
-// called in this process, and streams are the engine's, not the wire's. Those have
-// tests of their own.
+// called in this process, commands are given to the router, and streams go through the
+// edge's handlers but through no HTTP connection. Those have tests of their own.
 // The wall clock cannot part from the monotonic one in virtual time, so a clock
 // only jumps while the engine is down, and the journal's own is some minutes off.
 // Changes of a directory that were not synced survive a crash all or none, as on

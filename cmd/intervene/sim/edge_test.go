@@ -29,10 +29,9 @@ func (w *world) startEdge() error {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	w.presence, w.lobby = actors.StartPresences(nil), newLobby()
-	w.overviews = actors.StartOverviews(w.journal, w.log())
 	w.edge, err = rpc.New(rpc.Options{
 		Commands: w.router, Conversations: w.journal, Boards: w.board, Presences: w.presence,
-		Starter: w.inbox, References: references{w.journal}, Identities: w.journal, Overviews: w.overviews, DeadLetters: w.journal,
+		Starter: w.inbox, References: references{w.journal}, Identities: w.journal, Overviews: unasked{}, DeadLetters: w.journal,
 		Templates: w.graph, Receipts: w.graph, Media: w.files,
 		Settings: rpc.Settings{Channels: channels, Policies: p.policies}, Tokens: tokens,
 		JournalID: w.journal.ID(), Ready: func() bool { return true }, Log: w.log(),
@@ -64,6 +63,9 @@ type references struct{ journal *journal.Journal }
 func (r references) ByExternal(channel engine.ChannelID, external string) (engine.MessageID, bool, error) {
 	return r.journal.BySend(channel, external)
 }
+
+// unasked is what nobody asks for here.
+type unasked struct{ rpc.Overviews }
 
 // forgetful is a log that now and then does not reach back as far as its reader is
 // behind, as one of a busy engine: the board is built anew.

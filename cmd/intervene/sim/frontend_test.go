@@ -77,7 +77,7 @@ const (
 	openReset                 // a Reset: the token is of another journal or another board
 )
 
-// frontends begins the pages of a number's workspace.
+// openPages begins the pages of a number's workspace.
 func (s *sim) openPages(i int, n number) {
 	rng := s.plan.seed.rng("pages", i)
 	pages := []*frontend{
@@ -222,7 +222,7 @@ func (w *world) ends() bool { return w.up.Err() != nil }
 func (f *frontend) doze() {
 	var pause time.Duration
 	switch n := f.rng.IntN(60); {
-	case f.sim.isHealed() || n > 4:
+	case f.sim.isCalm() || n > 9:
 		return
 	case n == 0:
 		pause = 11*time.Second + time.Duration(f.rng.Int64N(int64(20*time.Second)))
@@ -292,6 +292,9 @@ func (f *frontend) reset(reason intervenev1.ResetReason) {
 func (f *frontend) chunk(chunk *intervenev1.SnapshotChunk) {
 	if !f.session.told && f.session.opening != openWhole {
 		f.wrong("the board of %s begins anew, although it has a token, and no reset says so", f.who)
+	}
+	if f.session.told && f.session.pending == nil {
+		f.wrong("the board of %s begins anew in the middle, and no reset says so", f.who)
 	}
 	f.session.told = true
 	if f.session.pending == nil {

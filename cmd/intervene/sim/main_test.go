@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -41,8 +40,6 @@ const (
 func TestMain(m *testing.M) {
 	// One processor leaves less to chance; see the package comment.
 	runtime.GOMAXPROCS(1)
-	// Simulations are short of memory never, and of time always.
-	debug.SetGCPercent(400)
 	goleak.VerifyTestMain(m)
 }
 

@@ -204,6 +204,78 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "memory of the bot lost with the snapshot", seeds: 20, edits: []edit{
 		{"engine/journal/encode.go", "Variables: variables(c.Variables), ", "Variables: variables(c.Variables[:0]), "},
 	}},
+	{name: "held work is done", seeds: 60, edits: []edit{
+		{"engine/journal/due.go", "		if j.Held(item.Kind, item.Conversation) {\n", "		if false {\n"},
+	}},
+	{name: "status of a lost send counts", seeds: 120, edits: []edit{
+		{"cmd/intervene/restore/marks.go", "err != nil || message.Event.At >= until {", "err != nil || message.Event.At < 0 {"},
+	}},
+	{name: "one upload for all files", seeds: 60, edits: []edit{
+		{"rpc/whatsapp/graph_upload.go", "u.known.Get(key); ok", "u.known.Get(uploadKey{channel: key.channel, conversation: key.conversation}); ok"},
+		{"rpc/whatsapp/graph_upload.go", "u.known.Add(key, ", "u.known.Add(uploadKey{channel: key.channel, conversation: key.conversation}, "},
+	}},
+	{name: "memory of the bot kept in Active alone", seeds: 20, edits: []edit{
+		{"engine/apply.go", "	if b.Variables != nil {\n", "	if b.Variables != nil && c.Column == Active {\n"},
+	}},
+	{name: "written first against the policy", seeds: 30, edits: []edit{
+		{"engine/decide_write.go", "	} else if !d.policy.WriteFirst {\n", "	} else if false {\n"},
+	}},
+	{name: "marketing to who wants none", seeds: 120, edits: []edit{
+		{"engine/decide_write.go", "	if err := d.checkConsent(b.Content); err != nil {\n		return err\n	}\n", ""},
+		{"engine/decide_write.go", "		return d.checkConsent(content)\n", "		return nil\n"},
+	}},
+	{name: "stop by a word not heard", seeds: 30, edits: []edit{
+		{"engine/decide_message.go", "	if b.Consent != 0 {\n", "	if false {\n"},
+	}},
+	{name: "age never ends", seeds: 20, short: true, edits: []edit{
+		{"engine/decide_retention.go", "		d.emit(Erased{})\n		return\n", "		return\n"},
+	}},
+	{name: "age ends early", seeds: 30, edits: []edit{
+		{"engine/decide_retention.go", "At: d.now.Add(d.policy.Retention)})", "At: d.now.Add(d.policy.Retention / 240)})"},
+		{"engine/decide_retention.go", "c.LastActivity.Add(d.policy.Retention) <=", "c.LastActivity.Add(d.policy.Retention / 240) <="},
+	}},
+	{name: "old content kept", seeds: 60, edits: []edit{
+		{"engine/decide_retention.go", "	keep := min(oldestKept, c.oldestNeeded())\n", "	keep := min(oldestKept, 1)\n"},
+	}},
+	{name: "resume forgets what left", seeds: 20, short: true, edits: []edit{
+		{"rpc/board.go", "		if shown[id] {\n", "		if shown[id] || version > 0 {\n"},
+	}},
+	{name: "token of a lost journal taken", seeds: 30, edits: []edit{
+		{"rpc/cursor.go", "bool { return hmac.Equal(token, made) }", "bool { return len(token) == len(made) }"},
+	}},
+	{name: "slow stream misses what was before", seeds: 30, edits: []edit{
+		{"rpc/view.go", "		if card.changed > place {\n", "		if card.changed == v.seq {\n"},
+	}},
+	{name: "counters missed by a slow stream", seeds: 60, edits: []edit{
+		{"rpc/view.go", "	if v.counted > place {\n", "	if v.counted == v.seq {\n"},
+	}},
+	{name: "nobody told that the board was built anew", seeds: 60, edits: []edit{
+		{"actors/board.go", "	b.built++\n", ""},
+	}},
+	{name: "rebuilt board without a reset", seeds: 30, edits: []edit{
+		{"rpc/view.go", "		c.reset = intervenev1.ResetReason_RESET_REASON_REBUILT\n", ""},
+	}},
+	{name: "one's own lost with the shared window", seeds: 40, edits: []edit{
+		{"rpc/frame.go", "		if card := other.has(r.Conversation); card != nil {\n", "		if card := other.has(r.Conversation); card != nil && card.column == 0 {\n"},
+	}},
+	{name: "lease never ends", seeds: 10, short: true, edits: []edit{
+		{"actors/presence.go", "	} else {\n		p.end(s, leaseExpired)\n	}\n", "	}\n"},
+	}},
+	{name: "typing lasts as long as the lease", seeds: 20, edits: []edit{
+		{"actors/presence.go", "		next = s.typingUntil\n", "		next = s.expires\n"},
+	}},
+	{name: "who has gone is not told", seeds: 20, edits: []edit{
+		{"actors/presence_watch.go", "changedAfter(&w.gone, seen, changedAfter(&w.online, seen, nil))", "changedAfter(&w.online, seen, nil)"},
+	}},
+	{name: "viewer never leaves", seeds: 30, edits: []edit{
+		{"actors/presence.go", "			c.remove(now.Agent)\n", ""},
+	}},
+	{name: "one of another workspace opened", seeds: 20, edits: []edit{
+		{"rpc/presence.go", "		if _, err := s.visibleCard(ctx, id); err != nil {\n			return nil, err\n		}\n", ""},
+	}},
+	{name: "session too many ends the newest", seeds: 30, edits: []edit{
+		{"actors/presence.go", "			p.end(a.sessions[0], leaseDisplaced)\n", "			p.end(a.sessions[len(a.sessions)-1], leaseDisplaced)\n"},
+	}},
 }
 
 const moduleRoot = "../../.."

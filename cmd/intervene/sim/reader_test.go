@@ -39,6 +39,7 @@ type shownStory struct {
 	greeted, begun, away bool
 	dozed                bool
 	card                 uint64
+	token                []byte // that its Hello brought
 }
 
 // request resumes, if there is a conversation to read.
@@ -81,15 +82,20 @@ func (r *reader) follow(ctx context.Context, w *world) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.attentive = time.Time{}
-	if connect.CodeOf(err) == connect.CodeNotFound && r.sim.ledger.isErasing(r.id) {
+	code := connect.CodeOf(err)
+	if code == connect.CodeNotFound && (r.sim.aging || r.sim.ledger.isErasing(r.id)) {
 		r.id, r.after, r.token = engine.ConversationID{}, 0, nil
 		return
+	}
+	if code == connect.CodeUnavailable && (r.sim.aging || r.sim.ledger.isErasing(r.id)) {
+		r.sim.sees("stream: overtaken by retention or an erasure")
+		return // it resumes with what is there
 	}
 	w.endsPage(ctx, what, r.session.dozed, r.session.away, err)
 }
 
 func (r *reader) doze() {
-	if r.sim.isHealed() || r.rng.IntN(20) > 0 {
+	if r.sim.isCalm() || r.rng.IntN(20) > 0 {
 		return
 	}
 	pause := time.Duration(r.rng.Int64N(int64(15 * time.Second)))
@@ -127,12 +133,9 @@ func (r *reader) take(frame *intervenev1.WatchConversationResponse) {
 	switch frame := frame.GetFrame().(type) {
 	case *intervenev1.WatchConversationResponse_Hello:
 		r.session.greeted = true
-		r.token = frame.Hello.GetResumeToken()
-		if !r.session.reset {
-			r.era = r.sim.eras()
-		}
+		r.session.token = frame.Hello.GetResumeToken()
 	case *intervenev1.WatchConversationResponse_Reset_:
-		r.after, r.era = 0, r.sim.eras()
+		r.after = 0
 		r.sim.sees("stream: conversation reset")
 	case *intervenev1.WatchConversationResponse_Card:
 		r.sim.ledger.wireCard(frame.Card, r.number.workspace, "the conversation of "+string(r.who))
@@ -140,6 +143,8 @@ func (r *reader) take(frame *intervenev1.WatchConversationResponse) {
 			r.wrong("the stream of %s shows its card at version %d after %d", r.id, frame.Card.GetVersion(), r.session.card)
 		}
 		r.session.card = frame.Card.GetVersion()
+		// No reset can come between any more: what is known is of this journal.
+		r.token, r.era = r.session.token, r.sim.eras()
 		if r.attentive.IsZero() {
 			r.attentive = time.Now()
 		}

@@ -49,8 +49,10 @@ type sim struct {
 	restoredAt time.Time
 	// aging: what workspaces do not keep for ever may be gone.
 	aging bool
-	// healed ends all faults but those of life.
-	healed bool
+	// healed ends all faults but those of life. calmFrom is when nobody who reads a
+	// stream falls asleep any more; zero: that is still to be said.
+	healed   bool
+	calmFrom time.Time
 }
 
 // simulate runs one seed and answers what it found.
@@ -132,6 +134,20 @@ func (s *sim) isHealed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.healed
+}
+
+// calms has whoever reads a stream stay awake once the engine has done most of what it
+// owes: what they missed in their sleep nobody tells them again.
+func (s *sim) calms() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calmFrom = time.Now().Add(quietTime / 3)
+}
+
+func (s *sim) isCalm() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.calmFrom.IsZero() && !time.Now().Before(s.calmFrom)
 }
 
 func (s *sim) elapsed() time.Duration { return time.Since(s.began) }
@@ -268,6 +284,7 @@ func (s *sim) rest(mem *vfs.MemFS) *vfs.MemFS {
 	if w == nil {
 		return left
 	}
+	s.calms()
 	time.Sleep(quietTime)
 	synctest.Wait()
 	s.auditRest(w)

@@ -54,10 +54,9 @@ type world struct {
 	graph   *whatsapp.Graph
 	mux     *http.ServeMux
 	// edge is what agents call, lobby what they said there of themselves.
-	edge      *rpc.Server
-	presence  *actors.Presences
-	overviews *actors.Overviews
-	lobby     *lobby
+	edge     *rpc.Server
+	presence *actors.Presences
+	lobby    *lobby
 	// inside are the requests that it has taken.
 	inside sync.WaitGroup
 	expire sync.WaitGroup
@@ -246,7 +245,6 @@ func (w *world) stop() {
 	if w.edge != nil {
 		w.edge.Close()
 		w.presence.Stop()
-		w.overviews.Stop()
 	}
 	w.router.Stop()
 	if w.board != nil {
