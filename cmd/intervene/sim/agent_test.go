@@ -14,6 +14,9 @@ func (a *agent) rarely(card *engine.Card, messages []engine.Message, text string
 	if a.party.Kind == engine.Supervisor && a.rng.IntN(eraseShare) == 0 {
 		return engine.Erase{}
 	}
+	if card.OptedOut && (card.Column == engine.History || card.Holder == a.party.ID) && a.rng.IntN(2) == 0 {
+		return engine.SendMessage{Content: a.marketing(text)}
+	}
 	if card.Column == engine.History && a.rng.IntN(4) == 0 {
 		return engine.SendMessage{Content: a.template(text)}
 	}
@@ -54,6 +57,13 @@ func (a *agent) template(text string) engine.Content {
 			Type: "body", Parameters: []engine.TemplateParameter{{Type: "text", Text: text}},
 		}},
 	}}
+}
+
+// marketing says text in a template that is none of the business of who wants none.
+func (a *agent) marketing(text string) engine.Content {
+	content := a.template(text)
+	content.Template.Category = engine.Marketing
+	return content
 }
 
 // wordsOf is what is unique in content.

@@ -29,6 +29,7 @@ func (w *world) startEdge() error {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	w.presence, w.lobby = actors.StartPresences(nil), newLobby()
+	w.callers = make(map[engine.AgentID]intervenev1connect.LiveChatServiceClient)
 	w.edge, err = rpc.New(rpc.Options{
 		Commands: w.router, Conversations: w.journal, Boards: w.board, Presences: w.presence,
 		Starter: w.inbox, References: references{w.journal}, Identities: w.journal, Overviews: unasked{}, DeadLetters: w.journal,
@@ -84,7 +85,14 @@ func (f forgetful) Tail(ctx context.Context, after uint64, limit int) ([]engine.
 
 // as calls the edge of one life as somebody.
 func (w *world) as(who engine.AgentID) intervenev1connect.LiveChatServiceClient {
-	return intervenev1connect.NewLiveChatServiceClient(&http.Client{Transport: edgeWire{w, who}}, edgeURL)
+	w.sim.mu.Lock()
+	defer w.sim.mu.Unlock()
+	client, ok := w.callers[who]
+	if !ok {
+		client = intervenev1connect.NewLiveChatServiceClient(&http.Client{Transport: edgeWire{w, who}}, edgeURL)
+		w.callers[who] = client
+	}
+	return client
 }
 
 // edgeWire carries one caller's requests to the edge of one life: what the edge

@@ -227,7 +227,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "stop by a word not heard", seeds: 30, edits: []edit{
 		{"engine/decide_message.go", "	if b.Consent != 0 {\n", "	if false {\n"},
 	}},
-	{name: "age never ends", seeds: 20, short: true, edits: []edit{
+	{name: "age never ends", seeds: 20, edits: []edit{
 		{"engine/decide_retention.go", "		d.emit(Erased{})\n		return\n", "		return\n"},
 	}},
 	{name: "age ends early", seeds: 30, edits: []edit{
@@ -237,7 +237,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "old content kept", seeds: 60, edits: []edit{
 		{"engine/decide_retention.go", "	keep := min(oldestKept, c.oldestNeeded())\n", "	keep := min(oldestKept, 1)\n"},
 	}},
-	{name: "resume forgets what left", seeds: 20, short: true, edits: []edit{
+	{name: "resume forgets what left", seeds: 20, edits: []edit{
 		{"rpc/board.go", "		if shown[id] {\n", "		if shown[id] || version > 0 {\n"},
 	}},
 	{name: "token of a lost journal taken", seeds: 30, edits: []edit{
@@ -258,7 +258,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "one's own lost with the shared window", seeds: 40, edits: []edit{
 		{"rpc/frame.go", "		if card := other.has(r.Conversation); card != nil {\n", "		if card := other.has(r.Conversation); card != nil && card.column == 0 {\n"},
 	}},
-	{name: "lease never ends", seeds: 10, short: true, edits: []edit{
+	{name: "lease never ends", seeds: 10, edits: []edit{
 		{"actors/presence.go", "	} else {\n		p.end(s, leaseExpired)\n	}\n", "	}\n"},
 	}},
 	{name: "typing lasts as long as the lease", seeds: 20, edits: []edit{

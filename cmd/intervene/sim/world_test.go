@@ -16,6 +16,7 @@ import (
 	"github.com/intervenehq/intervene/engine/journal"
 	"github.com/intervenehq/intervene/engine/media"
 	"github.com/intervenehq/intervene/rpc"
+	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
 	"github.com/intervenehq/intervene/rpc/whatsapp"
 )
 
@@ -57,6 +58,7 @@ type world struct {
 	edge     *rpc.Server
 	presence *actors.Presences
 	lobby    *lobby
+	callers  map[engine.AgentID]intervenev1connect.LiveChatServiceClient
 	// inside are the requests that it has taken.
 	inside sync.WaitGroup
 	expire sync.WaitGroup
