@@ -206,9 +206,10 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	}},
 	{name: "held work is done", seeds: 60, edits: []edit{
 		{"engine/journal/due.go", "		if j.Held(item.Kind, item.Conversation) {\n", "		if false {\n"},
+		{"actors/due.go", "	if w.agenda.Held(w.kind, id) {\n", "	if false {\n"},
 	}},
 	{name: "status of a lost send counts", seeds: 120, edits: []edit{
-		{"cmd/intervene/restore/marks.go", "err != nil || message.Event.At >= until {", "err != nil || message.Event.At < 0 {"},
+		{"cmd/intervene/restore/marks.go", "err != nil || message.Event.At >= until {", "err != nil || message.Event.At >= until.Add(1000*time.Hour) {"},
 	}},
 	{name: "one upload for all files", seeds: 60, edits: []edit{
 		{"rpc/whatsapp/graph_upload.go", "u.known.Get(key); ok", "u.known.Get(uploadKey{channel: key.channel, conversation: key.conversation}); ok"},
