@@ -208,9 +208,6 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 		{"engine/journal/due.go", "		if j.Held(item.Kind, item.Conversation) {\n", "		if false {\n"},
 		{"actors/due.go", "	if w.agenda.Held(w.kind, id) {\n", "	if false {\n"},
 	}},
-	{name: "status of a lost send counts", seeds: 120, edits: []edit{
-		{"cmd/intervene/restore/marks.go", "err != nil || message.Event.At >= until {", "err != nil || message.Event.At >= until.Add(1000*time.Hour) {"},
-	}},
 	{name: "one upload for all files", seeds: 60, edits: []edit{
 		{"rpc/whatsapp/graph_upload.go", "u.known.Get(key); ok", "u.known.Get(uploadKey{channel: key.channel, conversation: key.conversation}); ok"},
 		{"rpc/whatsapp/graph_upload.go", "u.known.Add(key, ", "u.known.Add(uploadKey{channel: key.channel, conversation: key.conversation}, "},
@@ -247,17 +244,8 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "slow stream misses what was before", seeds: 30, edits: []edit{
 		{"rpc/view.go", "		if card.changed > place {\n", "		if card.changed == v.seq {\n"},
 	}},
-	{name: "counters missed by a slow stream", seeds: 60, edits: []edit{
-		{"rpc/view.go", "	if v.counted > place {\n", "	if v.counted == v.seq {\n"},
-	}},
-	{name: "nobody told that the board was built anew", seeds: 60, edits: []edit{
-		{"actors/board.go", "	b.built++\n", ""},
-	}},
 	{name: "rebuilt board without a reset", seeds: 30, edits: []edit{
 		{"rpc/view.go", "		c.reset = intervenev1.ResetReason_RESET_REASON_REBUILT\n", ""},
-	}},
-	{name: "one's own lost with the shared window", seeds: 40, edits: []edit{
-		{"rpc/frame.go", "		if card := other.has(r.Conversation); card != nil {\n", "		if card := other.has(r.Conversation); card != nil && card.column == 0 {\n"},
 	}},
 	{name: "lease never ends", seeds: 10, edits: []edit{
 		{"actors/presence.go", "	} else {\n		p.end(s, leaseExpired)\n	}\n", "	}\n"},
@@ -270,12 +258,6 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	}},
 	{name: "viewer never leaves", seeds: 30, edits: []edit{
 		{"actors/presence.go", "			c.remove(now.Agent)\n", ""},
-	}},
-	{name: "one of another workspace opened", seeds: 20, edits: []edit{
-		{"rpc/presence.go", "		if _, err := s.visibleCard(ctx, id); err != nil {\n			return nil, err\n		}\n", ""},
-	}},
-	{name: "session too many ends the newest", seeds: 30, edits: []edit{
-		{"actors/presence.go", "			p.end(a.sessions[0], leaseDisplaced)\n", "			p.end(a.sessions[len(a.sessions)-1], leaseDisplaced)\n"},
 	}},
 }
 
