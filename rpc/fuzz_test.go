@@ -336,6 +336,7 @@ func FuzzFileHeaders(f *testing.F) {
 	f.Add("résumé.html", "text/html")
 	f.Add("a\r\nSet-Cookie: x=y", "image/png\r\nX: y")
 	f.Add(`"\`+"\x00\xff", "image/jpeg; charset=utf-8; a=b")
+	f.Add("a", "image/png;\r\n\r\na=b")
 	f.Fuzz(func(t *testing.T, filename, contentType string) {
 		given, served := disposition(filename), servedType(contentType)
 		for _, value := range []string{given, served} {

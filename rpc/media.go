@@ -231,8 +231,8 @@ func disposition(filename string) string {
 // servedType is a type that WhatsApp takes; of all others a browser is told
 // nothing that it could act on.
 func servedType(contentType string) string {
-	if _, ok := mediaTypeOf(contentType); ok {
-		return contentType
+	if written, _, ok := mediaTypeOf(contentType); ok {
+		return written
 	}
 	return "application/octet-stream"
 }
@@ -311,8 +311,7 @@ func (s *Server) receiveMedia(t *mediaTransfer) error {
 	if _, err := s.visibleCard(t.r.Context(), id); err != nil {
 		return err
 	}
-	contentType := t.r.Header.Get("Content-Type")
-	kind, ok := mediaTypeOf(contentType)
+	contentType, kind, ok := mediaTypeOf(t.r.Header.Get("Content-Type"))
 	if !ok {
 		return invalid("content_type", "must be a type that WhatsApp takes")
 	}

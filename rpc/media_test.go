@@ -201,6 +201,24 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// TestTypeOfFileIsOneLine: a type may hold line ends where spaces may be, and goes
+// into headers, ours and those of the form that WhatsApp gets.
+func TestTypeOfFileIsOneLine(t *testing.T) {
+	e := newEdge(t)
+	id := e.held()
+	sent, err := e.client(ashaToken).SendMessage(t.Context(), &intervenev1.SendMessageRequest{
+		ConversationId: id.String(), CommandId: newCommandID(), Content: &intervenev1.SendMessageRequest_Image{Image: &intervenev1.Media{
+			Source: &intervenev1.Media_BlobId{BlobId: string(e.files.put(id, "a picture"))}, MimeType: "image/png;\r\n\r\n x=y",
+		}},
+	})
+	if err != nil {
+		t.Fatalf("SendMessage: %v", err)
+	}
+	if got, want := sent.GetMessage().GetContent().GetImage().GetMimeType(), "image/png; x=y"; got != want {
+		t.Errorf("got type %q, want %q", got, want)
+	}
+}
+
 func TestUploadRefusals(t *testing.T) {
 	e := newEdge(t)
 	id := e.held()

@@ -33,12 +33,14 @@ var mediaTypes = map[string]engine.ContentKind{
 	"application/vnd.openxmlformats-officedocument.presentationml.presentation": engine.ContentDocument,
 }
 
-// mediaTypeOf finds what a Content-Type says, whatever its parameters.
-func mediaTypeOf(contentType string) (engine.ContentKind, bool) {
-	name, _, err := mime.ParseMediaType(contentType)
+// mediaTypeOf finds what a Content-Type says, whatever its parameters, and writes
+// it anew: between its parts there may be line ends, which must reach no header.
+func mediaTypeOf(contentType string) (written string, kind engine.ContentKind, ok bool) {
+	name, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil {
-		return 0, false
+		return "", 0, false
 	}
-	kind, ok := mediaTypes[name]
-	return kind, ok
+	kind, ok = mediaTypes[name]
+	written = mime.FormatMediaType(name, parameters)
+	return written, kind, ok && written != ""
 }

@@ -71,10 +71,11 @@ func (o outgoing) file(field string, kind engine.ContentKind, m *intervenev1.Med
 	if o.conversation.IsZero() {
 		return nil, invalid(field+".link", "is required: there is no conversation yet to which a file was uploaded")
 	}
-	if accepted, ok := mediaTypeOf(m.GetMimeType()); !ok || accepted != kind {
+	mimeType, accepted, ok := mediaTypeOf(m.GetMimeType())
+	if !ok || accepted != kind {
 		return nil, invalid(field+".mime_type", "must be a type that WhatsApp takes for this kind of message")
 	}
-	media.Blob, media.MIME = engine.BlobID(m.GetBlobId()), m.GetMimeType()
+	media.Blob, media.MIME = engine.BlobID(m.GetBlobId()), mimeType
 	bytes, err := o.size(media.Blob)
 	switch {
 	case engine.CodeOf(err) == engine.CodeNotFound:

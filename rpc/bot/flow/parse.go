@@ -133,6 +133,8 @@ func (ps *problems) tree(text []byte) place {
 	root := document.Content[0]
 	ps.shape(root, 0)
 	if root.Kind != yaml.MappingNode {
+		// The decoder has what is nothing stand behind the end of the file.
+		root.Line = min(root.Line, len(ps.lines))
 		ps.report(place{node: root}, "must hold the fields of a flow")
 	}
 	return place{node: root}
