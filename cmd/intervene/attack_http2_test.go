@@ -30,14 +30,27 @@ type talker struct {
 // talk opens a connection. Unless deaf, what the engine says is read and thrown away.
 func (v *target) talk(t *testing.T, deaf bool, settings ...http2.Setting) *talker {
 	t.Helper()
-	c := v.dial(t)
+	k, err := v.begin(t, deaf, settings...)
+	if err != nil {
+		t.Fatalf("begin HTTP/2: %v", err)
+	}
+	return k
+}
+
+// begin is talk for attackers: they run beside the test's goroutine, which alone
+// may end it.
+func (v *target) begin(t *testing.T, deaf bool, settings ...http2.Setting) (*talker, error) {
+	c, err := v.connect(t)
+	if err != nil {
+		return nil, err
+	}
 	k := &talker{Framer: http2.NewFramer(c, c), conn: c, stream: 1}
 	k.encoder = hpack.NewEncoder(&k.block)
 	if _, err := io.WriteString(c, clientPreface); err != nil {
-		t.Fatalf("begin HTTP/2: %v", err)
+		return nil, err
 	}
 	if err := k.WriteSettings(settings...); err != nil {
-		t.Fatalf("begin HTTP/2: %v", err)
+		return nil, err
 	}
 	if !deaf {
 		done := make(chan struct{})
@@ -50,7 +63,7 @@ func (v *target) talk(t *testing.T, deaf bool, settings ...http2.Setting) *talke
 			<-done
 		})
 	}
-	return k
+	return k, nil
 }
 
 // headersOf is the block of a call with a token.
@@ -101,7 +114,11 @@ func (v *target) malformed(t *testing.T) {
 	names := slices.Sorted(maps.Keys(broken))
 	each(8*v.scale*len(names), func(n int) {
 		name := names[n%len(names)]
-		c := v.dial(t)
+		c, err := v.connect(t)
+		if err != nil {
+			t.Errorf("%s: dial the engine: %v", name, err)
+			return
+		}
 		_, _ = io.WriteString(c, broken[name]) // it may be cut off
 		if _, err := io.Copy(io.Discard, c); isTimeout(err) {
 			t.Errorf("%s: got a connection that stays open, want it closed", name)
@@ -109,8 +126,12 @@ func (v *target) malformed(t *testing.T) {
 	})
 	// A header that never ends is given up long before it is large.
 	each(4*v.scale, func(int) {
-		k := v.talk(t, false)
-		err := k.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: k.headersOf(v, listPath, "application/json", agentNames[3])})
+		k, err := v.begin(t, false)
+		if err != nil {
+			t.Errorf("begin HTTP/2: %v", err)
+			return
+		}
+		err = k.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: k.headersOf(v, listPath, "application/json", agentNames[3])})
 		sent := 0
 		for filler := bytes.Repeat([]byte{0x00, 0x01, 'x', 0x01, 'y'}, 3000); err == nil && sent < 64<<20; sent += len(filler) {
 			err = k.WriteContinuation(1, false, filler)
@@ -125,8 +146,11 @@ func (v *target) malformed(t *testing.T) {
 func (v *target) rapidResets(t *testing.T) {
 	const resets = 5000
 	each(4*v.scale, func(n int) {
-		k := v.talk(t, false)
-		var err error
+		k, err := v.begin(t, false)
+		if err != nil {
+			t.Errorf("begin HTTP/2: %v", err)
+			return
+		}
 		done := 0
 		for ; err == nil && done < resets; done++ {
 			stream := k.stream
@@ -142,8 +166,11 @@ func (v *target) rapidResets(t *testing.T) {
 func (v *target) controlFrames(t *testing.T) {
 	const frames = 100_000
 	each(4*v.scale, func(n int) {
-		k := v.talk(t, true)
-		var err error
+		k, err := v.begin(t, true)
+		if err != nil {
+			t.Errorf("begin HTTP/2: %v", err)
+			return
+		}
 		sent := 0
 		for ; err == nil && sent < frames; sent++ {
 			if n%2 == 0 {
@@ -175,27 +202,58 @@ func (v *target) closedWindows(t *testing.T) {
 	}
 }
 
-// stalledStreams watches boards and reads next to nothing of them, while they change.
+const (
+	watchPath = "/intervene.v1.LiveChatService/WatchBoard"
+	// stallTimeout is how long the engine lets a frame wait for its reader.
+	stallTimeout = 10 * time.Second
+)
+
+// stalledStreams watches boards and reads next to nothing of them, while they
+// change. In a soak it waits until the engine has closed them all.
 func (v *target) stalledStreams(t *testing.T) {
+	const connections, each = 6, 12
+	const closed = `intervene_rpc_streams_ended_total{procedure="` + watchPath + `",reason="stalled"}`
 	request := []byte("\x00\x00\x00\x00\x02{}")
 	var talkers []*talker
-	for n := range 6 {
+	before, began := v.metrics(t)[closed], time.Now()
+	for n := range connections {
 		k := v.talk(t, false, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1000})
-		for range 12 {
-			if err := k.call(v, "/intervene.v1.LiveChatService/WatchBoard", "application/connect+json", agentNames[n%len(agentNames)], request); err != nil {
+		for range each {
+			if err := k.call(v, watchPath, "application/connect+json", agentNames[n%len(agentNames)], request); err != nil {
 				t.Fatalf("watch: got error %v, want it taken", err)
 			}
 		}
 		talkers = append(talkers, k)
 	}
-	began, tag := time.Now(), v.tagging(t)
+	tag := v.tagging(t)
 	for n := 0; n < 100*v.scale || time.Since(began) < time.Second; n++ {
 		tag()
 	}
-	if got := v.metrics(t)[`intervene_rpc_streams_open{procedure="/intervene.v1.LiveChatService/WatchBoard"}`]; got == 0 {
-		t.Error("streams: got none open, want those that are stalled")
+	if v.scale == 1 {
+		if got := v.metrics(t)[`intervene_rpc_streams_open{procedure="`+watchPath+`"}`]; got == 0 {
+			t.Error("streams: got none open, want those that are stalled")
+		}
+	} else {
+		v.closesStalled(t, closed, before+connections*each, began)
 	}
 	for _, k := range talkers {
 		_ = k.conn.Close()
+	}
+}
+
+// closesStalled waits until the engine counts so many streams as closed because
+// they were stalled, which must be neither sooner nor much later than its limit.
+func (v *target) closesStalled(t *testing.T, counter string, want float64, began time.Time) {
+	t.Helper()
+	for v.metrics(t)[counter] < want {
+		if time.Since(began) > stallTimeout+recoverTimeout {
+			t.Fatalf("stalled streams: got %v closed after %s, want %v", v.metrics(t)[counter], time.Since(began), want)
+		}
+		rest(t.Context(), settlePause)
+	}
+	took := time.Since(began)
+	t.Logf("stalled streams: all closed %s after they began", took.Round(time.Millisecond))
+	if took < stallTimeout {
+		t.Errorf("stalled streams: got the last closed after %s, want %s or more", took, stallTimeout)
 	}
 }

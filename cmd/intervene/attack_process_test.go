@@ -117,6 +117,7 @@ func TestStops(t *testing.T) {
 	if os.Getenv("INTERVENE_SOAK") != "" {
 		cycles, longest = stopCycles*soakFactor, 12*time.Second // beyond a frame's time, a webhook's and a call's
 	}
+	cycles = cyclesOf(t, cycles)
 	c.load.resume()
 	var stopped time.Duration
 	for range cycles {

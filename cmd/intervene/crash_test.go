@@ -43,6 +43,21 @@ func seedOf(t *testing.T) uint64 {
 	return seed
 }
 
+// cyclesOf is how often a test does its worst: INTERVENE_CYCLES, so that a long
+// run can be made in pieces, or what it does by itself.
+func cyclesOf(t *testing.T, usual int) int {
+	t.Helper()
+	text := os.Getenv("INTERVENE_CYCLES")
+	if text == "" {
+		return usual
+	}
+	cycles, err := strconv.Atoi(text)
+	if err != nil || cycles < 1 {
+		t.Fatalf("INTERVENE_CYCLES: got %q, want a number from 1", text)
+	}
+	return cycles
+}
+
 // hostileNetwork repeats, shuffles, holds back, forges and loses.
 func hostileNetwork(seed uint64) standin.Config {
 	return standin.Config{
