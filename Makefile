@@ -137,12 +137,19 @@ FUZZTIME ?= 10s
 FUZZ ?= ^Fuzz
 FUZZERS = $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u)
 
+# First guided by coverage, which finds inputs, and then from these without it, which
+# is 10 to 40 times as fast: the counters of all packages that a test is linked with
+# go from process to process with each input.
 .PHONY: fuzz
-fuzz: ## Run every fuzzer for FUZZTIME; FUZZ chooses some by their names
-	@for folder in $(FUZZERS); do \
+fuzz: ## Run every fuzzer for FUZZTIME, twice; FUZZ chooses some by their names
+	@plain=$$(mktemp -d); trap 'rm -rf "$$plain"' EXIT; kept=$$($(GO) env GOCACHE)/fuzz; \
+	for folder in $(FUZZERS); do \
+		$(GO) test -c -o "$$plain/fuzz.test" ./$$folder; \
 		for target in $$($(GO) test -list '$(FUZZ)' ./$$folder | grep '^Fuzz'); do \
 			echo "$$folder $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 1 ./$$folder; \
+			(cd $$folder && "$$plain/fuzz.test" -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x \
+				-test.parallel 1 -test.fuzzcachedir "$$kept/$$($(GO) list .)"); \
 		done; \
 	done
 	@echo "fuzzers: ok"

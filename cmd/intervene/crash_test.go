@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -13,10 +14,22 @@ import (
 )
 
 const (
-	// crashCycles are the kills of one life of a journal; a soak lives that
-	// often.
+	// crashCycles are the kills of one life of a journal. A soak has many lives, of
+	// fewer kills and more commands: what the judge reads grows with a life's age.
 	crashCycles = 50
-	soakLives   = 20
+	soakCycles  = 1000
+	soakLife    = 40
+	// soakHands write notes all the time beside the others of a soak.
+	soakHands = 64
+	// shortestRun and longestRun are how long the engine works before it is killed.
+	shortestRun    = 50 * time.Millisecond
+	longestRun     = 550 * time.Millisecond
+	longestSoakRun = 1500 * time.Millisecond
+	// verifyEvery is how many kills of a soak go by for each that has the whole
+	// journal verified; the judge looks after each.
+	verifyEvery = 5
+	// endTime is what a life takes at its end that is not patient.
+	endTime = 45 * time.Second
 	// fullEvery is how often a cycle ends in quiet: until everything owed is
 	// done, and everything is read from its beginning.
 	fullEvery = 10
@@ -84,36 +97,67 @@ func hostileNetwork(seed uint64) standin.Config {
 // TestCrash kills the engine at random under load, again and again, and holds
 // what it acknowledged against what is there. A kill leaves the operating system
 // alive, with all that was written to it: whether that was synced, a kill cannot
-// tell.
+// tell. A soak ends early, and well, before -timeout does: pieces add up.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
 	if os.Getenv("INTERVENE_SOAK") == "" {
-		crashLife(t, seed, false)
+		crashLife(t, seed, crashCycles, 0)
 		return
 	}
-	for life := range uint64(soakLives) {
-		t.Run(strconv.FormatUint(seed+life, 10), func(t *testing.T) { crashLife(t, seed+life, true) })
+	var all toll
+	for left := cyclesOf(t, soakCycles); left > 0 && !t.Failed() && !late(t, endTime); left -= soakLife {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { all.add(crashLife(t, seed, min(left, soakLife), soakHands)) })
+		seed++
 	}
+	t.Logf("in all: %s", all)
 }
 
-// crashLife is one journal from its creation through many crashes. The patient
-// see the last send in doubt to its end, too.
-func crashLife(t *testing.T, seed uint64, patient bool) {
+// crashLife is one journal from its creation through many crashes, with so many
+// hands beside the usual load.
+func crashLife(t *testing.T, seed uint64, cycles, hands int) toll {
 	t.Logf("INTERVENE_SEED=%d", seed)
 	c := &crasher{
 		site: openSite(t, hostileNetwork(seed), cast()...), ledger: newLedger(), mirror: newMirror(), dice: rand.New(rand.NewPCG(seed, 'k')),
+		longest: longestRun, verifyEvery: 1,
 	}
 	c.eyes = newCaller(t, c.site, supervisorName)
 	c.beBorn(t)
 	c.load = startLoad(t, c.site, c.ledger, seed)
-	for cycle := 1; cycle <= crashCycles && !t.Failed(); cycle++ {
+	if hands > 0 {
+		c.load.hurry(t, hands)
+		c.longest, c.verifyEvery = longestSoakRun, verifyEvery
+	}
+	for cycle := 1; cycle <= cycles && !t.Failed() && !late(t, endTime); cycle++ {
 		c.cycle(t, cycle%fullEvery == 0)
 	}
-	c.settle(t, patient)
+	c.settle(t, hands > 0 && !late(t, endTime+doubt)) // a life that is cut short need not see the last send in doubt to its end
 	c.site.stop(t)
 	c.site.verify(t)
-	c.log(t)
+	return c.log(t)
+}
+
+// late reports that -timeout ends the test before something takes so long.
+func late(t *testing.T, d time.Duration) bool {
+	deadline, ok := t.Deadline()
+	return ok && time.Until(deadline) < d
+}
+
+// toll is what lives of a journal went through, all of which was judged.
+type toll struct {
+	kills, relapses, commands, messages int
+	starting, slowest                   time.Duration
+}
+
+func (o *toll) add(other toll) {
+	o.kills, o.relapses = o.kills+other.kills, o.relapses+other.relapses
+	o.commands, o.messages = o.commands+other.commands, o.messages+other.messages
+	o.starting, o.slowest = o.starting+other.starting, max(o.slowest, other.slowest)
+}
+
+func (o toll) String() string {
+	return fmt.Sprintf("%d kills, %d of them during recovery; %d commands and %d messages acknowledged, 0 lost, 0 doubled; start took %s on average, %s at most",
+		o.kills, o.relapses, o.commands, o.messages, (o.starting / time.Duration(max(o.kills-o.relapses, 1))).Round(time.Millisecond), o.slowest.Round(time.Millisecond))
 }
 
 // crasher is one run of crashLife.
@@ -125,9 +169,14 @@ type crasher struct {
 	eyes   *caller // reads what the API shows
 	dice   *rand.Rand
 
-	kills, relapses, doubtful int
-	// starting is from the launch until it serves, slowest the longest of these.
-	starting, slowest, verifying, looking time.Duration
+	toll     // starting is from the launch until it serves, slowest the longest of these
+	doubtful int
+	// longest is how long the engine works between kills, of which one of verifyEvery
+	// has the journal verified.
+	longest     time.Duration
+	verifyEvery int
+
+	verifying, looking, settling time.Duration
 }
 
 // beBorn kills the engine during its very first start, before it had a journal
@@ -146,7 +195,7 @@ func (c *crasher) beBorn(t *testing.T) {
 func (c *crasher) cycle(t *testing.T, full bool) {
 	t.Helper()
 	c.load.resume()
-	rest(t.Context(), between(c.dice, 50*time.Millisecond, 550*time.Millisecond))
+	rest(t.Context(), between(c.dice, shortestRun, c.longest))
 	c.kill(t)
 	for c.dice.Float64() < relapseShare {
 		c.site.launch(t)
@@ -178,6 +227,9 @@ func (c *crasher) kill(t *testing.T) {
 	c.kills++
 	if _, err := os.Stat(c.site.dataDir + "/store"); errors.Is(err, os.ErrNotExist) {
 		return // it died before there was a journal
+	}
+	if c.kills%c.verifyEvery != 0 {
+		return
 	}
 	began := time.Now()
 	c.site.verify(t)
@@ -215,6 +267,8 @@ func (c *crasher) look(t *testing.T) *evidence {
 // beginning.
 func (c *crasher) settle(t *testing.T, patient bool) {
 	t.Helper()
+	began := time.Now()
+	defer func() { c.settling += time.Since(began) }()
 	c.calm(t, patient)
 	again := newMirror()
 	if err := again.update(t.Context(), c.eyes); err != nil {
@@ -258,22 +312,28 @@ func (c *crasher) calm(t *testing.T, patient bool) {
 }
 
 // log tells what the run was worth.
-func (c *crasher) log(t *testing.T) {
+func (c *crasher) log(t *testing.T) toll {
 	t.Helper()
 	events := 0
 	for _, s := range c.mirror.conversations {
 		events += len(s.events)
 	}
 	_, commands, _ := c.ledger.copy()
+	for _, offer := range c.site.graph.Offers() {
+		if offer.Kind == standin.ItemMessage && !offer.AcknowledgedAt.IsZero() {
+			c.messages++
+		}
+	}
+	c.commands = len(commands)
 	stats := c.site.graph.Stats()
-	t.Logf("%d kills, %d of them during recovery; start took %s on average, %s at most",
-		c.kills, c.relapses, c.starting/time.Duration(c.kills-c.relapses), c.slowest)
-	t.Logf("verify took %s, looking %s in all", c.verifying, c.looking)
-	t.Logf("%d conversations, %d events, %d commands in %d tries, %d sends, %d webhook items offered, %d acknowledged, %d posts without an answer; at most %d conversations waited for a send in doubt",
-		len(c.mirror.conversations), events, len(commands), c.load.tries.Load(), stats.Accepted, stats.Offered, stats.Acknowledged, stats.Unanswered, c.doubtful)
+	t.Log(c.toll)
+	t.Logf("verify took %s, looking %s, settling %s in all", c.verifying, c.looking, c.settling)
+	t.Logf("%d conversations, %d events, %d tries of commands, %d sends, %d webhook items offered, %d acknowledged, %d posts without an answer; at most %d conversations waited for a send in doubt",
+		len(c.mirror.conversations), events, c.load.tries.Load(), stats.Accepted, stats.Offered, stats.Acknowledged, stats.Unanswered, c.doubtful)
 	if len(commands) == 0 || stats.Unanswered == 0 || c.load.tries.Load() == int64(len(commands)) {
 		t.Errorf("got no command, or none that was cut off, want some: the kills hit nothing")
 	}
+	return c.toll
 }
 
 // TestCrashOverSend kills the engine between a send's acceptance and its

@@ -201,6 +201,46 @@ func (o *load) agent(ctx context.Context, c *clerk) {
 	}
 }
 
+// hurry adds hands that do nothing but write notes, one after the other, so that
+// a kill finds many commands under way.
+func (o *load) hurry(t *testing.T, hands int) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(func() { // before the load's own, which waits for all
+		stop()
+		if o.paused {
+			o.resume()
+		}
+	})
+	var callers []*caller // few connections: each is made anew after each kill
+	for _, name := range agentNames {
+		callers = append(callers, newCaller(t, o.site, name))
+	}
+	for n := range uint64(hands) {
+		c := &clerk{
+			caller: callers[n%uint64(len(callers))], ledger: o.ledger, dice: dice(o.seed, 'n', n),
+			tries: func() { o.tries.Add(1) },
+		}
+		o.group.Go(func() { o.scribble(ctx, c) })
+	}
+}
+
+// scribble writes notesOfOne notes into one conversation, and then into another.
+func (o *load) scribble(ctx context.Context, c *clerk) {
+	const notesOfOne = 50
+	id, written := "", 0
+	for o.turn(ctx, 0, func() {
+		if id == "" || written == notesOfOne {
+			id, written = someone(ctx, c, columns[c.dice.IntN(3)]), 0
+			return
+		}
+		if c.note(ctx, id).accepted() {
+			written++
+		}
+	}) {
+	}
+}
+
 // supervisor takes conversations from their holders and gives them back.
 func (o *load) supervisor(ctx context.Context, c *clerk) {
 	act := func() {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -207,24 +208,39 @@ func delaySyncs(t *testing.T, pid int, delay time.Duration) (stop func()) {
 	}
 }
 
-// TestMemoryLimit offers more than the engine can take for minutes, of ever new
-// customers, in a container of little memory. Its end would be the system's.
+// TestMemoryLimit offers an engine in a container of little memory, and a quarter of a core,
+// a fifth more than it can take, for minutes. Its end would be the system's.
 func TestMemoryLimit(t *testing.T) {
 	const hard = 640 << 20
+	const period, quota = 100_000, 25_000
+	const share, above = 8, 1.2
 	c := ordeal(t)
 	c.site.excused = []string{"memory is short"}
-	group := newGroup(t, "memory")
-	group.set(t, "memory.limit_in_bytes", hard)
-	c.site.confine = func(pid int) { group.set(t, "cgroup.procs", pid) }
+	memory, cpu := newGroup(t, "memory"), newGroup(t, "cpu")
+	memory.set(t, "memory.limit_in_bytes", hard)
+	cpu.set(t, "cpu.cfs_period_us", period)
+	cpu.set(t, "cpu.cfs_quota_us", quota)
+	c.site.confine = func(pid int) {
+		memory.set(t, "cgroup.procs", pid)
+		cpu.set(t, "cgroup.procs", pid)
+	}
 	c.site.env = []string{fmt.Sprintf("GOMEMLIMIT=%d", hard*9/10)}
 	c.begin(t)
-	f := c.flood(t, 2*time.Minute, 0)
-	peak := group.get(t, "memory.max_usage_in_bytes")
+	capacity := c.flood(t, flood{lasts: 15 * time.Second, share: share})
+	c.idle(t)
+	over := c.flood(t, flood{lasts: 2 * time.Minute, share: share, rate: int(above * capacity.received())})
 	if c.supervise(t) {
 		t.Fatal("got the engine ended, want it alive within its memory")
 	}
+	found, peak := c.site.metrics(t), memory.get(t, "memory.max_usage_in_bytes")
+	cpu.set(t, "cpu.cfs_quota_us", -1)
+	t.Logf("it takes %s; a fifth more: %s", capacity, over)
+	t.Logf("limit %d MB, most in use %d MB, resident each 10 s %d MB; %.0f conversations evicted for memory",
+		hard>>20, peak>>20, over.resident, found[`intervene_actor_evictions_total{reason="memory"}`])
+	if over.waiting <= capacity.waiting {
+		t.Errorf("got %d items waiting after the flood, want more than the %d at capacity: it was no flood", over.waiting, capacity.waiting)
+	}
 	c.end(t)
-	t.Logf("limit %d MB, most in use %d MB, %s", hard>>20, peak>>20, f)
 }
 
 // TestOverload gives the engine a fifth of a core and offers ten times what that
@@ -237,9 +253,9 @@ func TestOverload(t *testing.T) {
 	group.set(t, "cpu.cfs_quota_us", quota)
 	c.site.confine = func(pid int) { group.set(t, "cgroup.procs", pid) }
 	c.begin(t)
-	capacity := c.flood(t, 5*time.Second, 0)
+	capacity := c.flood(t, flood{lasts: 5 * time.Second, share: 1})
 	c.idle(t)
-	over := c.flood(t, 10*time.Second, int(10*capacity.taken()))
+	over := c.flood(t, flood{lasts: 10 * time.Second, share: 1, rate: int(10 * capacity.taken())})
 	if c.supervise(t) {
 		t.Fatal("got the engine ended, want it alive")
 	}
@@ -248,62 +264,89 @@ func TestOverload(t *testing.T) {
 	t.Logf("a fifth of a core takes %s; ten times that: %s", capacity, over)
 }
 
+// flood is what customers write who never wrote before, share messages each: at
+// a rate, or as fast as they are let.
+type flood struct {
+	lasts time.Duration
+	share int
+	rate  int // a second; 0: as fast as the engine takes them
+}
+
+const (
+	floodHands = 8
+	// floodMost bounds what is written, and floodBacklog what waits when no rate is set.
+	floodMost    = 1_500_000
+	floodBacklog = 2_000
+	// residentEvery is how often a flood looks at the engine's memory.
+	residentEvery = 10 * time.Second
+)
+
 // flooded is what came of a flood.
 type flooded struct {
 	written, offered, acknowledged uint64
+	waiting                        int // items, at its end
 	took                           time.Duration
-	rss                            int64
+	resident                       []int64 // MB, each residentEvery
 }
 
 // taken is how many items a second, messages and statuses, were made durable.
 func (f flooded) taken() float64 { return float64(f.acknowledged) / f.took.Seconds() }
 
+// received is how many messages a second were made durable, if few waited.
+func (f flooded) received() float64 { return float64(f.written) / f.took.Seconds() }
+
 func (f flooded) String() string {
-	return fmt.Sprintf("%d messages written in %s (%.0f/s), %.0f items/s taken, %d of %d offers not answered 200, resident %d MB",
-		f.written, f.took.Round(time.Millisecond), float64(f.written)/f.took.Seconds(), f.taken(), f.offered-f.acknowledged, f.offered, f.rss>>20)
+	return fmt.Sprintf("%d messages written in %s (%.0f/s), %.0f items/s taken, %d of %d offers not answered 200, %d items waiting",
+		f.written, f.took.Round(time.Millisecond), f.received(), f.taken(), f.offered-f.acknowledged, f.offered, f.waiting)
 }
 
-// flood has customers write who never wrote before: at a rate, or as fast as they
-// are let.
-func (c *crasher) flood(t *testing.T, d time.Duration, rate int) flooded {
+func (c *crasher) flood(t *testing.T, f flood) flooded {
 	t.Helper()
-	const hands, most = 8, 1_500_000
-	ctx, cancel := context.WithTimeout(t.Context(), d)
+	ctx, cancel := context.WithTimeout(t.Context(), f.lasts)
 	defer cancel()
 	before, began := c.site.graph.Stats(), time.Now()
 	var written atomic.Int64
-	for n := range hands {
+	for n := range floodHands {
 		c.load.group.Go(func() {
-			for i := 0; ctx.Err() == nil && written.Load() < most; i++ {
-				if rate > 0 && written.Load() > int64(time.Since(began).Seconds()*float64(rate)) ||
-					rate == 0 && c.site.graph.Stats().Pending > 20_000 {
+			for i := 0; ctx.Err() == nil && written.Load() < floodMost; i++ {
+				if f.rate > 0 && written.Load() > int64(time.Since(began).Seconds()*float64(f.rate)) ||
+					f.rate == 0 && c.site.graph.Stats().Pending > floodBacklog {
 					rest(ctx, time.Millisecond)
+					i--
 					continue
 				}
-				w := stranger(began, i*hands+n)
-				wamid, err := c.site.graph.WriteText(ctx, standin.Customer{
-					PhoneNumberID: siteNumber, WAID: standin.Identity(w.phone), Name: "Customer",
-				}, w.text, time.Time{})
-				if err == nil {
-					c.ledger.wrote(wamid, w)
-					written.Add(1)
-				}
+				c.strange(ctx, stranger(began, (i/f.share)*floodHands+n, i), &written)
 			}
 		})
+	}
+	var resident []int64
+	for rest(ctx, residentEvery) {
+		resident = append(resident, residentOf(t, c.site.process.cmd.Process.Pid)>>20)
 	}
 	<-ctx.Done()
 	after := c.site.graph.Stats()
 	return flooded{
 		written: uint64(written.Load()), acknowledged: after.Acknowledged - before.Acknowledged,
-		offered: after.Offered - before.Offered, took: time.Since(began), rss: residentOf(t, c.site.process.cmd.Process.Pid),
+		offered: after.Offered - before.Offered, waiting: int(after.Pending), took: time.Since(began), resident: resident,
 	}
 }
 
-// stranger is the message of a customer who never wrote before.
-func stranger(began time.Time, n int) written {
+// strange has a stranger write.
+func (c *crasher) strange(ctx context.Context, w written, count *atomic.Int64) {
+	wamid, err := c.site.graph.WriteText(ctx, standin.Customer{
+		PhoneNumberID: siteNumber, WAID: standin.Identity(w.phone), Name: "Customer",
+	}, w.text, time.Time{})
+	if err == nil {
+		c.ledger.wrote(wamid, w)
+		count.Add(1)
+	}
+}
+
+// stranger is a message of a customer who never wrote before the flood.
+func stranger(began time.Time, who, n int) written {
 	return written{
-		phone: fmt.Sprintf("19%02d%09d", began.Unix()%90+10, n),
-		text:  fmt.Sprintf("I never wrote before (%d-%d)", began.UnixNano(), n),
+		phone: fmt.Sprintf("19%02d%09d", began.Unix()%90+10, who),
+		text:  fmt.Sprintf("I never wrote before (%d-%d-%d)", began.UnixNano(), who, n),
 	}
 }
 
@@ -312,14 +355,18 @@ func (c *crasher) idle(t *testing.T) {
 	t.Helper()
 	c.load.pause()
 	defer c.load.resume()
-	since := time.Now() // of the quiet
-	for deadline := time.Now().Add(ordealWait); time.Since(since) < ordealQuiet; rest(t.Context(), settlePause) {
+	since, progress, least := time.Now(), time.Now(), math.MaxInt // since is of the quiet
+	for time.Since(since) < ordealQuiet {
 		if pending := c.site.graph.Stats().Pending; pending > 0 {
 			since = time.Now()
-			if since.After(deadline) {
-				t.Fatalf("%d items are pending after %s, want none", pending, ordealWait)
+			if pending < least {
+				progress, least = since, pending
+			}
+			if since.Sub(progress) > ordealWait {
+				t.Fatalf("%d items are pending, and no fewer in %s, want none", least, ordealWait)
 			}
 		}
+		rest(t.Context(), settlePause)
 	}
 }
 
