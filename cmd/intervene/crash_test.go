@@ -143,7 +143,8 @@ func late(t *testing.T, d time.Duration) bool {
 	return ok && time.Until(deadline) < d
 }
 
-// toll is what lives of a journal went through, all of which was judged.
+// toll is what lives of a journal went through that the judge found right: who
+// finds anything wrong ends the test.
 type toll struct {
 	kills, relapses, commands, messages int
 	starting, slowest                   time.Duration
@@ -156,7 +157,7 @@ func (o *toll) add(other toll) {
 }
 
 func (o toll) String() string {
-	return fmt.Sprintf("%d kills, %d of them during recovery; %d commands and %d messages acknowledged, 0 lost, 0 doubled; start took %s on average, %s at most",
+	return fmt.Sprintf("%d kills, %d of them during recovery; %d commands and %d messages acknowledged and there, each once; start took %s on average, %s at most",
 		o.kills, o.relapses, o.commands, o.messages, (o.starting / time.Duration(max(o.kills-o.relapses, 1))).Round(time.Millisecond), o.slowest.Round(time.Millisecond))
 }
 

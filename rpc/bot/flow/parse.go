@@ -133,8 +133,6 @@ func (ps *problems) tree(text []byte) place {
 	root := document.Content[0]
 	ps.shape(root, 0)
 	if root.Kind != yaml.MappingNode {
-		// The decoder has what is nothing stand behind the end of the file.
-		root.Line = min(root.Line, len(ps.lines))
 		ps.report(place{node: root}, "must hold the fields of a flow")
 	}
 	return place{node: root}
@@ -143,6 +141,12 @@ func (ps *problems) tree(text []byte) place {
 func (ps *problems) shape(node *yaml.Node, depth int) {
 	at := place{node: node}
 	switch {
+	case node.Line > len(ps.lines):
+		// The decoder has what is missing at the end stand behind it, where protoyaml
+		// would look for its line.
+		node.Line = len(ps.lines)
+		ps.report(at, "has no value")
+		return
 	case node.Kind == yaml.AliasNode:
 		ps.report(at, "is an alias; quote what begins with a *, and write in full what stands twice")
 		return
