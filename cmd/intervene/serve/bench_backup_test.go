@@ -30,7 +30,7 @@ import (
 
 const (
 	// benchCallers give commands at the same time, for so long without a backup and
-	// while backups are made, by turns.
+	// while backups are made, or one is, by turns.
 	benchCallers = 16
 	benchPhase   = 5 * time.Second
 	benchPhases  = 3
@@ -54,38 +54,42 @@ func BenchmarkCommandsDuringBackup(b *testing.B) {
 	}()
 	var without, with []time.Duration
 	var bytes int64
-	var took time.Duration
+	var took, calm time.Duration
 	backups := 0
 	for range b.N * benchPhases {
-		without = append(without, notes(b, e, hot)...)
-		ctx, stop := context.WithCancel(b.Context())
+		ctx, stop := context.WithTimeout(b.Context(), benchPhase)
+		without, calm = append(without, notes(ctx, b, e, hot)...), calm+benchPhase
+		stop()
+		// Backups follow on each other for as long, each to its end.
+		ctx, stop = context.WithCancel(b.Context())
 		var making sync.WaitGroup
 		making.Go(func() {
-			for ctx.Err() == nil {
+			defer stop()
+			for phase := time.Now(); time.Since(phase) < benchPhase; {
 				began := time.Now()
-				if n, err := takeBackup(ctx, e, io.Discard); err == nil {
-					bytes, took, backups = bytes+n, took+time.Since(began), backups+1
+				n, err := takeBackup(b.Context(), e, io.Discard)
+				if err != nil {
+					b.Errorf("backup: %v", err)
+					return
 				}
+				bytes, took, backups = bytes+n, took+time.Since(began), backups+1
 			}
 		})
-		with = append(with, notes(b, e, hot)...)
-		stop()
+		with = append(with, notes(ctx, b, e, hot)...)
 		making.Wait()
 	}
 	quiet, busy := percentile(without, 0.99), percentile(with, 0.99)
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(len(without))/(benchPhase*benchPhases).Seconds()/float64(b.N), "commands/s")
-	b.ReportMetric(float64(len(with))/(benchPhase*benchPhases).Seconds()/float64(b.N), "commands/s-backup")
+	b.ReportMetric(float64(len(without))/calm.Seconds(), "commands/s")
+	b.ReportMetric(float64(len(with))/took.Seconds(), "commands/s-backup")
 	b.ReportMetric(percentile(without, 0.5).Seconds()*1000, "ms-p50")
 	b.ReportMetric(percentile(with, 0.5).Seconds()*1000, "ms-p50-backup")
 	b.ReportMetric(quiet.Seconds()*1000, "ms-p99")
 	b.ReportMetric(busy.Seconds()*1000, "ms-p99-backup")
 	b.ReportMetric(float64(busy)/float64(quiet), "p99-ratio")
 	b.ReportMetric(float64(backups), "backups")
-	if backups > 0 {
-		b.ReportMetric(float64(bytes)/float64(backups)/1e6, "MB/backup")
-		b.ReportMetric(took.Seconds()/float64(backups), "s/backup")
-	}
+	b.ReportMetric(float64(bytes)/float64(max(1, backups))/1e6, "MB/backup")
+	b.ReportMetric(took.Seconds()/float64(max(1, backups)), "s/backup")
 }
 
 // fill makes a journal of conversations, of which it answers some.
@@ -157,10 +161,9 @@ func fillOne(b *testing.B, j *journal.Journal, id engine.ConversationID) {
 	give(engine.Party{Kind: engine.Agent, ID: "asha"}, engine.AddNote{Body: string(words)})
 }
 
-// notes adds notes for a while and answers how long each took.
-func notes(b *testing.B, e *serve.Engine, hot []engine.ConversationID) (all []time.Duration) {
+// notes adds notes until ctx ends and answers how long each took.
+func notes(ctx context.Context, b *testing.B, e *serve.Engine, hot []engine.ConversationID) (all []time.Duration) {
 	b.Helper()
-	until := time.Now().Add(benchPhase)
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for caller := range benchCallers {
@@ -169,7 +172,7 @@ func notes(b *testing.B, e *serve.Engine, hot []engine.ConversationID) (all []ti
 			defer transport.CloseIdleConnections()
 			client := intervenev1connect.NewLiveChatServiceClient(&http.Client{Transport: bearing{tokenOf("asha"), transport}}, "http://"+e.Addr().String())
 			var took []time.Duration
-			for i := caller; time.Now().Before(until); i += benchCallers {
+			for i := caller; ctx.Err() == nil; i += benchCallers {
 				began := time.Now()
 				_, err := client.AddNote(b.Context(), &intervenev1.AddNoteRequest{
 					ConversationId: hot[i%len(hot)].String(), CommandId: uuid.NewString(), Body: strings.Repeat("note ", 40),
