@@ -104,6 +104,7 @@ intervene_journal_purged_conversations_total 1
 # HELP intervene_journal_purges_total Purges that had anything to do, by how they ended.
 # TYPE intervene_journal_purges_total counter
 intervene_journal_purges_total{outcome="done"} 1
+intervene_journal_purges_total{outcome="interrupted"} 0
 `
 	err = testutil.GatherAndCompare(registry, strings.NewReader(want),
 		"intervene_journal_purges_total", "intervene_journal_purged_conversations_total")
