@@ -101,9 +101,14 @@ func (c *scaleCommand) hot(ctx context.Context, r *run) (points []scalePoint, er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, n := range c.Hot {
-		r.progress.Begin(fmt.Sprintf("scale, %d hot", n))
-		if err := raise(ctx, s, n); err != nil {
+	return c.levels(ctx, r, s, "%d hot", c.Hot, func(n int) error { return raise(ctx, s, n) })
+}
+
+// levels prepares each level in turn, and measures it.
+func (c *scaleCommand) levels(ctx context.Context, r *run, s *site, name string, of []int, prepare func(n int) error) (points []scalePoint, err error) {
+	for _, n := range of {
+		r.progress.Begin("scale, " + fmt.Sprintf(name, n))
+		if err := prepare(n); err != nil {
 			return nil, err
 		}
 		point, err := c.point(ctx, r, s, n)
@@ -174,25 +179,15 @@ func (c *scaleCommand) events(ctx context.Context, r *run) (points []scalePoint,
 	if err := raise(ctx, s, eventful); err != nil {
 		return nil, err
 	}
-	for _, n := range c.Events {
-		r.progress.Begin(fmt.Sprintf("scale, %d events each", n))
+	return c.levels(ctx, r, s, "%d events each", c.Events, func(n int) error {
 		u, err := usageOf(ctx, s)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		desks := newDesks(s, "tags")
 		desks.begin(eventful)
-		if err := desks.atLeast(ctx, r, n*eventful-int(u.appends)); err != nil {
-			return nil, err
-		}
-		point, err := c.point(ctx, r, s, n)
-		if err != nil {
-			return nil, err
-		}
-		points = append(points, *point)
-		r.progress.Step()
-	}
-	return points, nil
+		return desks.atLeast(ctx, r, n*eventful-int(u.appends))
+	})
 }
 
 // stored has more and more conversations lie in History beside the same hot ones.
