@@ -36,7 +36,9 @@ func (j *joined) Write(p []byte) (int, error) {
 	room, _ := joins.Get().(*[]byte)
 	whole := append(append((*room)[:0], j.held[:]...), p...)
 	n, err := j.ResponseWriter.Write(whole)
-	if *room = whole; cap(whole) <= maxJoinBytes {
+	// A write that failed may go on behind its back: net/http still has the bytes then,
+	// which must not become another caller's.
+	if *room = whole; err == nil && cap(whole) <= maxJoinBytes {
 		joins.Put(room)
 	}
 	return max(0, n-prefixBytes), err

@@ -86,7 +86,7 @@ func (q *queue) take(room []*request) ([]*request, bool) {
 		}
 		<-q.wake
 		// Whoever can run already may bring its append along: on a busy machine a
-		// batch is a third larger for it, and on an idle one this returns at once.
+		// batch is a fifth larger for it, and on an idle one this returns at once.
 		runtime.Gosched()
 	}
 }
