@@ -52,3 +52,38 @@ func TestJoined(t *testing.T) {
 		})
 	}
 }
+
+// keeping holds on to what it was given, as net/http does with a stream that was closed.
+type keeping struct {
+	http.ResponseWriter
+	kept []byte
+}
+
+func (k *keeping) Write(p []byte) (int, error) {
+	k.kept = p
+	return 0, http.ErrHandlerTimeout
+}
+
+// TestJoinedAfterFailure: what a write that failed may still be sending stays as it is.
+func TestJoinedAfterFailure(t *testing.T) {
+	f := &keeping{}
+	write := func(to http.ResponseWriter, message string) error {
+		j := &joined{ResponseWriter: to}
+		_, err := j.Write([]byte("12345"))
+		if err == nil {
+			_, err = j.Write([]byte(message))
+		}
+		return err
+	}
+	if err := write(f, "of one"); err == nil {
+		t.Fatal("got no error, want the writer's")
+	}
+	for range 100 {
+		if err := write(httptest.NewRecorder(), "of two"); err != nil {
+			t.Fatalf("got error %v, want none", err)
+		}
+	}
+	if got, want := string(f.kept), "12345of one"; got != want {
+		t.Errorf("got %q where a write failed, want %q", got, want)
+	}
+}
