@@ -138,7 +138,7 @@ FUZZ ?= ^Fuzz
 FUZZERS = $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u)
 
 # First guided by coverage, which finds inputs, and then from these without it, which
-# is 10 to 40 times as fast: the counters of all packages that a test is linked with
+# is 10 to 50 times as fast: the counters of all packages that a test is linked with
 # go from process to process with each input.
 .PHONY: fuzz
 fuzz: ## Run every fuzzer for FUZZTIME, twice; FUZZ chooses some by their names

@@ -41,11 +41,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if f.Runbooks != "" && f.Drill != "" {
+	switch {
+	case f.Runbooks != "" && f.Drill == "":
+		err = errors.New("--runbooks needs --drill, the folder of the sites")
+	case f.Runbooks != "":
 		err = drills(ctx, f, os.Stdout)
-	} else if f.Drill != "" {
+	case f.Drill != "":
 		err = drill(ctx, f, os.Stdout)
-	} else {
+	default:
 		err = check(ctx, f, os.Stdout)
 	}
 	if err != nil {

@@ -69,6 +69,9 @@ func (b *backups) follows(ctx context.Context, c *config.Backup, wait time.Durat
 			return false
 		case <-b.replanned:
 			timer.Stop()
+			if b.plan.Load() == c {
+				continue // told of the one that is followed already
+			}
 			return true
 		case <-timer.C:
 		}
