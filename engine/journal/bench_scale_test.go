@@ -20,10 +20,8 @@ import (
 )
 
 const (
-	fewStored = 10_000
-	// wholeChats is up to how many stored conversations have whole chats. Of more, those
-	// beyond the first batch were written to and lapsed: the hot ones are among the first.
-	wholeChats = 1_000_000
+	fewStored     = 10_000
+	usuallyStored = 1_000_000
 	// storedHot of them chat while commands are counted, scaleInFlight at once.
 	storedHot     = fewStored
 	scaleInFlight = 256
@@ -41,7 +39,7 @@ func manyStored(b *testing.B) int {
 	b.Helper()
 	text := os.Getenv(scaleMany)
 	if text == "" {
-		return wholeChats
+		return usuallyStored
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < fewStored {
@@ -62,7 +60,8 @@ const scaleDir = "INTERVENE_BENCH_STORED"
 //
 //	go test -run '^$' -bench Stored -benchtime 40x ./engine/journal
 //
-// It takes some minutes to build the million. INTERVENE_BENCH_MANY=10000000 builds ten.
+// It takes some minutes to build the million, and half an hour where
+// INTERVENE_BENCH_MANY=10000000 asks for ten.
 func BenchmarkStored(b *testing.B) {
 	count := manyStored(b)
 	few, many := stored(b, fewStored), stored(b, count)
@@ -249,11 +248,7 @@ func stored(b *testing.B, count int) string {
 	j := openTimed(b, building, nil)
 	var newest engine.Instant
 	for first := 0; first < count; first += storedAtOnce {
-		steps := chatSteps
-		if count > wholeChats && first > 0 {
-			steps = 2 // a message and its answer, which waits for its sending
-		}
-		newest = storeChats(b, j, first, min(storedAtOnce, count-first), steps)
+		newest = storeChats(b, j, first, min(storedAtOnce, count-first))
 	}
 	if err := j.Expire(newest); err != nil {
 		b.Fatalf("expire: got error %v, want none", err)
@@ -267,16 +262,15 @@ func stored(b *testing.B, count int) string {
 	return dir
 }
 
-// storeChats lets n conversations take steps of their chat and lapse, all at once, and
-// says when the last did.
-func storeChats(b *testing.B, j *Journal, first, n, steps int) engine.Instant {
+// storeChats lets n conversations chat and lapse, all at once, and says when the last did.
+func storeChats(b *testing.B, j *Journal, first, n int) engine.Instant {
 	l := &load{chats: make([][]*chat, maxBatchAppends), turn: make([]int, maxBatchAppends)}
 	for i := range n {
 		c := &chat{Writer: writer(first + i)}
 		c.Now = c.Now.Add(time.Duration(first+i) * storedApart)
 		l.chats[i%maxBatchAppends] = append(l.chats[i%maxBatchAppends], c)
 	}
-	for range steps {
+	for range chatSteps {
 		appendAll(b, j, l.deal(func(c *chat) engine.Append { return c.next(b) }), nil)
 	}
 	var newest engine.Instant

@@ -26,6 +26,8 @@ var flows = sync.OnceValue(func() map[engine.WorkspaceID]*flow.Flow {
 type moodyBot struct {
 	world     *world
 	workspace engine.WorkspaceID
+	// submission is how it answers a turn that it accepted.
+	submission func(*engine.TurnRequest, engine.TurnAnswer) submission
 }
 
 var errMood = errors.New("the bot does not feel like it")

@@ -34,6 +34,7 @@ func (c coverage) String() string {
 // tests nothing.
 var promised = []string{
 	"age: ended", "age: trimmed",
+	"bot: answer lost", "bot: answered called", "bot: answered posted", "bot: submission accepted", "bot: submission bot fenced",
 	"command: AddNote accepted", "command: AnswerTurn accepted", "command: AnswerTurn bot fenced", "command: Erase accepted",
 	"command: Intervene accepted", "command: RequestAgent accepted", "command: ResendMessage accepted", "command: Resolve accepted",
 	"command: SendMessage accepted", "command: SendMessage bot fenced", "command: SendMessage bot muted", "command: SendMessage not found",
@@ -57,6 +58,7 @@ var promised = []string{
 
 // promisedLong are those that are too rare for a short run.
 var promisedLong = []string{
+	"bot: another submission already_exists",
 	"command: StartConversation opted out", "disk: I/O error", "media: failed", "moved: dismissed", "moved: taken_over", "moved: transferred",
 	"moved: window_closed", "template: sent outside the window",
 }

@@ -1,20 +1,21 @@
 // Package sim runs the whole engine in virtual time and holds it against its
 // guarantees. It is all tests: nothing of it is in the binary.
 //
-// One seed decides a simulation: customers write, react, edit, revoke and send
-// pictures through a stand-in for WhatsApp that repeats, shuffles and redelivers,
-// to the real webhook; real actors decide on a real journal, whose file system
-// loses power with half of what was not synced; the real courier, downloads, bot
-// turns, timers, erasures and board do their work while agents race. Their pages watch
-// boards and conversations over the real Connect edge, fall asleep, are cut off and
-// resume, and their tabs say who is there. Disks are lost
-// and brought back from a backup, and in the end all is left alone until it is old. Whatever
-// anybody outside the engine was told stands in a ledger, and an auditor compares
-// it with what is there after each crash and at the end; it reads the log as
-// well. What a page shows is compared whenever its stream has been quiet while nothing
-// became durable; who it shows to be there, whenever nobody came or went for 3 s. The
-// auditor is tested too: bugs are planted in a copy of the engine, and
-// each must be found.
+// One seed decides a simulation: customers write, react, edit, revoke and send pictures
+// through a stand-in for WhatsApp that repeats, shuffles and redelivers, to the real
+// webhook; real actors decide on a real journal, whose file system loses power with
+// half of what was not synced; the real courier, downloads, bot turns, timers, erasures
+// and board do their work while agents race. Bots are of the engine's process or of
+// others, which are asked by signed posts or by Connect, lose what they answer, and
+// submit late to whatever life is up. Pages watch boards and conversations over the
+// real Connect edge, fall asleep, are cut off and resume, and their tabs say who is
+// there. Disks are lost and brought back from a backup, and in the end all is left
+// alone until it is old. Whatever anybody outside the engine was told stands in a
+// ledger, and an auditor compares it with what is there after each crash and at the
+// end; it reads the log as well. What a page shows is compared whenever its stream has
+// been quiet while nothing became durable; who it shows to be there, whenever nobody
+// came or went for 3 s. The auditor is tested too: bugs are planted in a copy of the
+// engine, and each must be found.
 //
 // It never looks into the engine while it runs, and no socket or real file is
 // touched.
@@ -31,12 +32,11 @@
 //
 // # What is not simulated
 //
-// Reads of the disk do not fail, it never fills, and customers write what can be
-// read: nothing is quarantined or parked. The stand-in knows no templates, bots are
-// called in this process, commands are given to the router, and streams go through the
-// edge's handlers but through no HTTP connection. Those have tests of their own.
-// The wall clock cannot part from the monotonic one in virtual time, so a clock
-// only jumps while the engine is down, and the journal's own is some minutes off.
-// Changes of a directory that were not synced survive a crash all or none, as on
-// ext4 and xfs.
+// Reads of the disk do not fail, it never fills, and customers write what can be read:
+// nothing is quarantined or parked. The stand-in does not list templates, people's
+// commands are given to the router, and streams and bots go through the edge's handlers
+// and clients but through no HTTP connection. Those have tests of their own. The wall
+// clock cannot part from the monotonic one in virtual time, so a clock only jumps while
+// the engine is down, and the journal's own is some minutes off. Changes of a directory
+// that were not synced survive a crash all or none, as on ext4 and xfs.
 package sim

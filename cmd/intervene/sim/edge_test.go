@@ -31,7 +31,7 @@ func (w *world) startEdge() error {
 	w.presence, w.lobby = actors.StartPresences(nil), newLobby()
 	w.callers = make(map[engine.AgentID]intervenev1connect.LiveChatServiceClient)
 	w.edge, err = rpc.New(rpc.Options{
-		Commands: w.router, Conversations: w.journal, Boards: w.board, Presences: w.presence,
+		Commands: submitted{w.router, w.sim.ledger}, Conversations: w.journal, Boards: w.board, Presences: w.presence,
 		Starter: w.inbox, References: references{w.journal}, Identities: w.journal, Overviews: unasked{}, DeadLetters: w.journal,
 		Templates: w.graph, Receipts: w.graph, Media: w.files,
 		Settings: rpc.Settings{Channels: channels, Policies: p.policies}, Tokens: tokens,
@@ -40,10 +40,12 @@ func (w *world) startEdge() error {
 	return err
 }
 
-// tokens are the humans of all workspaces, each under a token of their name.
+// tokens are the humans and bots of all workspaces, each under a token of their name.
 func (p *plan) tokens() []rpc.Token {
 	var tokens []rpc.Token
 	for _, n := range p.numbers {
+		bot := rpc.Principal{ID: engine.AgentID(botToken(n.workspace)), Workspace: n.workspace, Role: rpc.RoleBot}
+		tokens = append(tokens, rpc.Token{Hash: rpc.HashToken(string(bot.ID)), Principal: bot})
 		for j := range p.agents {
 			who := rpc.Principal{ID: n.agent(j), Workspace: n.workspace, Role: rpc.RoleAgent}
 			if j == 0 {

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,18 +45,9 @@ func (g *graphWire) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// ask has the platform answer, unless the engine dies meanwhile.
+// ask has the platform answer.
 func (g *graphWire) ask(request *http.Request, body []byte) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(request.Context())
-	defer cancel()
-	go func() {
-		select {
-		case <-g.world.disk.cut:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return inMemory(g.world.sim.meta.Handler(), request.Clone(ctx), body)
+	return g.world.reach(g.world.sim.meta.Handler(), request, body)
 }
 
 // fetch asks for a file, or where it lies. What came otherwise than it was sent

@@ -38,6 +38,8 @@ type plan struct {
 	// pair limits one number towards one contact, if it does.
 	pair time.Duration
 	bot  botMoods
+	// bots are how each workspace's is reached.
+	bots map[engine.WorkspaceID]botKind
 	// perSecond is the throughput of a number, if it is not the usual one.
 	perSecond int
 	// night is how long all is left alone after everything, so that all that has
@@ -98,6 +100,8 @@ func newPlan(s seed) *plan {
 	p.mischief(rng)
 	p.outside(rng)
 	p.lose(s.rng("losses"))
+	kinds := s.rng("bots")
+	p.bots = map[engine.WorkspaceID]botKind{acme: botKind(kinds.IntN(int(botKinds))), other: botKind(kinds.IntN(int(botKinds)))}
 	if *busy {
 		p.haste(rng)
 	}

@@ -225,6 +225,34 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "stop by a word not heard", seeds: 30, edits: []edit{
 		{"engine/decide_message.go", "	if b.Consent != 0 {\n", "	if false {\n"},
 	}},
+	{name: "turn signed as another", seeds: 10, edits: []edit{
+		{"rpc/bot_webhook.go", "sign(request.Header, r.GetTurnId(), ", "sign(request.Header, r.GetConversationId(), "},
+	}},
+	{name: "bot called without its token", seeds: 10, edits: []edit{
+		{"rpc/bot_port.go", "		if o.Token != \"\" {\n", "		if false {\n"},
+	}},
+	{name: "bot called again by another name", seeds: 20, edits: []edit{
+		{"rpc/bot_turn.go", "TurnId: r.ID.String(), ", "TurnId: engine.MessageID{Conversation: r.ID.Conversation, Version: r.Through}.String(), "},
+	}},
+	{name: "remote bot not told of a resolve", seeds: 20, edits: []edit{
+		{"rpc/bot_turn.go", "	if r.Returned {\n", "	if false {\n"},
+	}},
+	{name: "remote bot answers in part", seeds: 20, edits: []edit{
+		{"rpc/bot_answer.go", "			answer.Say = append(answer.Say, content)\n", "			answer.Say = append(answer.Say[:0], content)\n"},
+	}},
+	{name: "broken answer taken for none", seeds: 30, edits: []edit{
+		{"rpc/bot_webhook.go", "		return nil, engine.Errorf(engine.CodeUnavailable, \"bot cannot be reached%s\", dialFailure(err))\n", "		return &intervenev1.TurnResponse{}, nil\n"},
+	}},
+	{name: "submission of any epoch", seeds: 20, edits: []edit{
+		{"rpc/bot_gateway.go", "By: who.party(), Epoch: r.GetEpoch(), Body", "By: who.party(), Body"},
+	}},
+	{name: "submission named by its time", seeds: 40, edits: []edit{
+		{"rpc/bot_gateway.go", "/Submit \" + r.GetTurnId())", "/Submit \" + r.GetTurnId() + time.Now().String())"},
+		{"rpc/bot_gateway.go", "	\"fmt\"\n", "	\"fmt\"\n	\"time\"\n"},
+	}},
+	{name: "another submission passes for the first", seeds: 40, edits: []edit{
+		{"rpc/bot_gateway.go", "	sum := sha256.Sum256(payload)\n", "	sum := sha256.Sum256(payload[:0])\n"},
+	}},
 	{name: "age never ends", seeds: 20, edits: []edit{
 		{"engine/decide_retention.go", "		d.emit(Erased{})\n		return\n", "		return\n"},
 	}},

@@ -44,6 +44,9 @@ type sim struct {
 	dark      context.Context
 	nightfall context.CancelFunc
 	tally     tally
+	// remoteAnswers are those of bots of other processes to the turns that they accepted.
+	remoteAnswers map[engine.MessageID]*remoteAnswer
+	submitting    sync.WaitGroup
 	// backup is the newest one, restoredAt when one was last restored.
 	backup     *backup
 	restoredAt time.Time
@@ -57,7 +60,7 @@ type sim struct {
 
 // simulate runs one seed and answers what it found.
 func simulate(t *testing.T, s seed) *sim {
-	sim := &sim{plan: newPlan(s), tally: tally{seen: make(coverage)}, draws: make(map[string]*rand.Rand), customers: make(map[engine.WorkspaceID][]*customer)}
+	sim := &sim{plan: newPlan(s), tally: tally{seen: make(coverage)}, draws: make(map[string]*rand.Rand), customers: make(map[engine.WorkspaceID][]*customer), remoteAnswers: make(map[engine.MessageID]*remoteAnswer)}
 	synctest.Test(t, func(*testing.T) { sim.run() })
 	return sim
 }
@@ -80,6 +83,7 @@ func (s *sim) run() {
 	mem = s.rest(mem)
 	s.end()
 	s.watchers.Wait()
+	s.submitting.Wait()
 	s.ledger.note("the end")
 	if !s.ledger.failed() {
 		s.verify(mem)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/intervenehq/intervene/engine"
@@ -12,31 +13,45 @@ import (
 // Bots that answer later do it as those of other processes do: by a command of their
 // own that the turn itself names, as often as they like.
 
+// submission is how a bot gives the answer of one turn that it accepted.
+type submission struct {
+	// group is waited for before the bot is gone, pause reports whether it is not.
+	group *sync.WaitGroup
+	pause func(time.Duration) bool
+	// give gives the answer, otherwise another one in its place.
+	give, otherwise func()
+}
+
 // later gives the answer of an accepted turn of its own accord: mostly within what
 // it promised, sometimes after it, sometimes twice or otherwise the second time.
 func (b *moodyBot) later(r *engine.TurnRequest, answer engine.TurnAnswer) {
-	s := b.world.sim
-	rng := s.plan.seed.rng("later", int(r.ID.Version), int(r.Epoch), b.world.life)
+	rng := b.world.sim.plan.seed.rng("later", int(r.ID.Version), int(r.Epoch), b.world.life)
 	wait := time.Duration(rng.Int64N(int64(acceptedWithin * 5 / 4)))
-	o := s.submission(b, r, answer)
+	o := b.submission(r, answer)
 	times, other := 1+rng.IntN(3)/2, rng.IntN(6) == 0
-	b.world.expire.Go(func() {
+	o.group.Go(func() {
 		for i := range times {
-			if !b.world.pause(wait) {
+			if !o.pause(wait) {
 				return
 			}
 			if i > 0 && other {
-				b.world.otherwise(o)
+				o.otherwise()
 			}
-			b.world.submit(o)
+			o.give()
 			wait = time.Duration(1+i) * time.Second
 		}
 	})
 }
 
-// submission is the command that answers a turn, the same one for whoever answers it
+// command gives it to the router, and dies with the engine.
+func (b *moodyBot) command(r *engine.TurnRequest, answer engine.TurnAnswer) submission {
+	w, o := b.world, b.world.sim.answering(b, r, answer)
+	return submission{group: &w.expire, pause: w.pause, give: func() { w.submit(o) }, otherwise: func() { w.otherwise(o) }}
+}
+
+// answering is the command that answers a turn, the same one for whoever answers it
 // the same way.
-func (s *sim) submission(b *moodyBot, r *engine.TurnRequest, answer engine.TurnAnswer) *op {
+func (s *sim) answering(b *moodyBot, r *engine.TurnRequest, answer engine.TurnAnswer) *op {
 	name := sha256.Sum256([]byte("turn " + r.ID.String()))
 	body := r.Answer(answer)
 	text, err := json.Marshal(body)

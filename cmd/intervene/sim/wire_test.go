@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +27,20 @@ func readSend(request *http.Request, c *call) ([]byte, error) {
 	}
 	c.op, err = engine.ParseMessageID(send.Op)
 	return body, err
+}
+
+// reach has whoever is outside of the engine answer, unless the engine dies meanwhile.
+func (w *world) reach(outside http.Handler, request *http.Request, body []byte) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(request.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-w.disk.cut:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return inMemory(outside, request.Clone(ctx), body)
 }
 
 // inMemory has handler answer a request. A handler that breaks the connection

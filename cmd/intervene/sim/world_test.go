@@ -129,11 +129,18 @@ func (w *world) start() error {
 	if err := w.startEdge(); err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}
-	w.startWorkers(log)
-	return nil
+	return w.startWorkers(log)
 }
 
-func (w *world) startWorkers(log *slog.Logger) {
+func (w *world) startWorkers(log *slog.Logger) error {
+	bots := make(map[engine.WorkspaceID]actors.Bot)
+	for workspace := range w.sim.plan.policies {
+		bot, err := w.bot(workspace)
+		if err != nil {
+			return fmt.Errorf("bot: %w", err)
+		}
+		bots[workspace] = bot
+	}
 	w.courier = actors.StartCourier(actors.CourierOptions{
 		Router: w.router, Agenda: w.journal, Outbox: w.journal, Sender: w.marks.Sender(w.graph), Pace: w.graph, Early: w.journal, Log: log,
 	})
@@ -141,10 +148,6 @@ func (w *world) startWorkers(log *slog.Logger) {
 		Router: w.router, Agenda: w.journal, Outbox: w.journal, Source: w.graph, Blobs: w.files, Log: log,
 	})
 	w.erasure = actors.StartErasure(w.router, eraser{w}, w.files, log)
-	bots := make(map[engine.WorkspaceID]actors.Bot)
-	for workspace := range w.sim.plan.policies {
-		bots[workspace] = &moodyBot{world: w, workspace: workspace}
-	}
 	w.turns = actors.StartTurns(actors.TurnsOptions{Router: w.router, Agenda: w.journal, Bots: bots, Log: log})
 	w.timers = actors.StartTimers(actors.TimersOptions{Router: w.router, Agenda: w.journal, Log: log})
 	w.expire.Go(w.keepExpiring)
@@ -154,6 +157,7 @@ func (w *world) startWorkers(log *slog.Logger) {
 	if w.sim.mayLose() {
 		w.expire.Go(w.backUpSometime)
 	}
+	return nil
 }
 
 // eraser is the journal, whose log is rotated again and again for a purge.
