@@ -43,6 +43,7 @@ var promised = []string{
 	"delivery: accepted", "delivery: attempted", "delivery: delivered", "delivery: discarded", "delivery: failed", "delivery: queued",
 	"delivery: read", "delivery: rejected", "delivery: sent", "delivery: unknown",
 	"disk: hanging sync", "disk: power cut before a change", "disk: power cut in a sync",
+	"edge: Intervene", "edge: MarkRead", "edge: RequestAgent", "edge: Resolve", "edge: SendMessage", "edge: SetTags", "edge: Transfer",
 	"event: amended", "event: bot_discarded", "event: consent_changed", "event: contact_changed", "event: echo_received", "event: erased",
 	"event: turn_accepted", "event: window_lapsed",
 	"media: expired", "media: sent", "media: stored",
@@ -81,6 +82,9 @@ func (s *sim) cover(chronicles map[engine.ConversationID]*chronicle) {
 	c := s.tally.seen
 	for _, o := range s.ledger.opOrder {
 		kind := strings.TrimPrefix(fmt.Sprintf("%T", o.body), "engine.")
+		if o.edge && o.digest != (engine.Digest{}) {
+			c.saw("edge: %s", kind)
+		}
 		switch {
 		case o.receipt != nil:
 			c.saw("command: %s accepted", kind)

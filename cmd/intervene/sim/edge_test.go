@@ -31,7 +31,7 @@ func (w *world) startEdge() error {
 	w.presence, w.lobby = actors.StartPresences(nil), newLobby()
 	w.callers = make(map[engine.AgentID]intervenev1connect.LiveChatServiceClient)
 	w.edge, err = rpc.New(rpc.Options{
-		Commands: submitted{w.router, w.sim.ledger}, Conversations: w.journal, Boards: w.board, Presences: w.presence,
+		Commands: commands{w.router}, Conversations: w.journal, Boards: w.board, Presences: w.presence,
 		Starter: w.inbox, References: references{w.journal}, Identities: w.journal, Overviews: unasked{}, DeadLetters: w.journal,
 		Templates: w.graph, Receipts: w.graph, Media: w.files,
 		Settings: rpc.Settings{Channels: channels, Policies: p.policies}, Tokens: tokens,

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/intervenehq/intervene/engine"
 )
 
 // graphWire carries one life's requests to the platform.
@@ -25,11 +27,18 @@ func (g *graphWire) RoundTrip(request *http.Request) (*http.Response, error) {
 	if s.chance("refuse", s.plan.wire.refused) {
 		return nil, errRefused
 	}
-	c := &call{life: g.world.life}
 	// Once any of it is read it may have been sent.
-	body, err := readSend(request, c)
+	body, err := io.ReadAll(request.Body)
 	if err != nil {
 		return nil, err
+	}
+	c := &call{life: g.world.life}
+	if c.op, err = sendOf(body); err != nil {
+		return nil, err
+	}
+	if c.op == (engine.MessageID{}) {
+		s.sees("edge: told the platform what was read")
+		return g.ask(request, body)
 	}
 	if !g.world.alive(func() { s.ledger.called(c) }) {
 		return nil, errReset

@@ -82,7 +82,9 @@ type op struct {
 	by           engine.Party
 	body         engine.CommandBody
 	// epoch is what the caller believes; 0: it does not say.
-	epoch   uint64
+	epoch uint64
+	// edge says that it is given by calls of the edge, which says its digest.
+	edge    bool
 	began   engine.Instant
 	ended   engine.Instant // when it was first told of its success
 	receipt *engine.Receipt

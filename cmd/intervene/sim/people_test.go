@@ -7,7 +7,11 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+
 	"github.com/intervenehq/intervene/engine"
+	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 	"github.com/intervenehq/intervene/rpc/whatsapp/standin"
 )
 
@@ -185,6 +189,9 @@ func (a *agent) command(body engine.CommandBody, card *engine.Card, foreign bool
 	for i := range o.digest {
 		o.digest[i] = byte(a.rng.Uint32())
 	}
+	if callable(body) && a.rng.IntN(2) == 0 {
+		o.edge, o.digest = true, engine.Digest{} // which the edge draws
+	}
 	if _, begins := body.(engine.StartConversation); !begins && (a.rng.IntN(3) == 0 || a.party.Kind == engine.Bot) {
 		o.epoch = card.Epoch
 	}
@@ -289,9 +296,12 @@ func (a *agent) once(o *op) error {
 	if _, erases := o.body.(engine.Erase); erases {
 		defer w.erasing()()
 	}
-	if _, begins := o.body.(engine.StartConversation); begins {
+	switch _, begins := o.body.(engine.StartConversation); {
+	case begins:
 		_, receipt, err = w.inbox.Begin(ctx, cmd)
-	} else {
+	case o.edge:
+		receipt, err = w.call(ctx, o)
+	default:
 		receipt, err = w.router.Do(ctx, o.conversation, cmd)
 	}
 	if a.sim.chance("reply", a.sim.plan.wire.replyLost) {
@@ -321,19 +331,41 @@ func (a *agent) repeat(o *op) {
 		a.give(o, 3)
 		return
 	}
-	forged := *o
-	forged.digest[0]++
 	w, up := a.sim.enter()
 	if !up {
 		return
 	}
 	defer w.leave()
-	_, err := w.router.Do(w.up, o.conversation, engine.Command{
-		ID: o.id, Digest: forged.digest, Workspace: o.workspace, By: o.by, Body: engine.MarkRead{},
-	})
+	if o.edge && a.party.Kind != engine.Bot {
+		a.forge(w, o)
+		return
+	}
+	forged := o.command()
+	forged.Digest[0]++
+	forged.Body, forged.Epoch = engine.MarkRead{}, 0
+	_, err := w.router.Do(w.up, o.conversation, forged)
 	w.alive(func() {
 		if code := engine.CodeOf(err); code != engine.CodeCommandReused && !undecided(code) && !a.sim.ledger.isErasing(o.conversation) {
 			a.sim.ledger.violate("effects once: another command under the accepted id %s of %s is answered %v", o.id, o.conversation, err)
+		}
+	})
+}
+
+// forge calls the edge for another command under the name of one that was accepted.
+func (a *agent) forge(w *world, o *op) {
+	_, err := w.as(o.by.ID).AddNote(w.up, &intervenev1.AddNoteRequest{
+		ConversationId: o.conversation.String(), CommandId: uuid.UUID(o.id).String(), Body: "something else",
+	})
+	if err != nil && !connect.IsWireError(err) {
+		return
+	}
+	w.alive(func() {
+		switch connect.CodeOf(err) {
+		case connect.CodeAlreadyExists, connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeDeadlineExceeded, connect.CodeCanceled:
+			return
+		}
+		if !a.sim.ledger.isErasing(o.conversation) {
+			a.sim.ledger.violate("effects once: another call under the accepted id %s of %T in %s is answered %v", o.id, o.body, o.conversation, err)
 		}
 	})
 }

@@ -143,7 +143,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "passive conversations kept", seeds: 5, edits: []edit{
 		{"actors/passivate.go", "|| e.empty.Load()) && e.releasable() {", "|| e.empty.Load()) && e.releasable() && r == nil {"},
 	}},
-	{name: "log names the customer", seeds: 10, edits: []edit{
+	{name: "log names the customer", seeds: 40, edits: []edit{
 		{"actors/turns.go", "t.log.WarnContext(ctx, \"bot failed\", ", "t.log.WarnContext(ctx, \"bot failed\", slog.Any(\"contact\", request.Contact), "},
 	}},
 	{name: "panic in a decision", seeds: 5, edits: []edit{
@@ -167,7 +167,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "echo does not mute", seeds: 10, edits: []edit{
 		{"engine/apply_keep.go", "	c.MutedUntil = max(c.MutedUntil, b.MutedUntil)\n", "	c.MutedUntil = max(c.MutedUntil, 0)\n"},
 	}},
-	{name: "older edit wins", seeds: 10, edits: []edit{
+	{name: "older edit wins", seeds: 40, edits: []edit{
 		{"engine/board.go", "b.What == Edited && b.SentAt >= a.EditedAt && a.RevokedAt == 0:", "b.What == Edited && a.RevokedAt == 0:"},
 	}},
 	{name: "identity of the erased kept", seeds: 40, edits: []edit{
@@ -224,6 +224,18 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	}},
 	{name: "stop by a word not heard", seeds: 30, edits: []edit{
 		{"engine/decide_message.go", "	if b.Consent != 0 {\n", "	if false {\n"},
+	}},
+	{name: "call without its epoch", seeds: 20, edits: []edit{
+		{"rpc/command.go", "	cmd.Epoch = request.GetExpectedEpoch()\n", ""},
+	}},
+	{name: "another call passes for the first", seeds: 40, edits: []edit{
+		{"rpc/command.go", "	return engine.Digest(h.Sum(nil)[:len(engine.Digest{})]), nil\n", "	return engine.Digest{1}, nil\n"},
+	}},
+	{name: "caller not told who holds it", seeds: 20, edits: []edit{
+		{"rpc/errors.go", "		state[\"holder\"], state[\"holder_agent_id\"] = string(e.Holder), string(e.Holder)\n", ""},
+	}},
+	{name: "answered with what was sent before", seeds: 20, edits: []edit{
+		{"rpc/send.go", "engine.MessageID{Conversation: id, Version: receipt.Version})", "engine.MessageID{Conversation: id, Version: receipt.Version - 1})"},
 	}},
 	{name: "turn signed as another", seeds: 10, edits: []edit{
 		{"rpc/bot_webhook.go", "sign(request.Header, r.GetTurnId(), ", "sign(request.Header, r.GetConversationId(), "},

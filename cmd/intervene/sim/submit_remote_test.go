@@ -9,7 +9,6 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/engine"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 	"github.com/intervenehq/intervene/rpc/gen/intervene/v1/intervenev1connect"
@@ -54,38 +53,8 @@ func (s *sim) pause(d time.Duration) bool {
 	}
 }
 
-// heard is what the engine made of one submission; the bot itself is told less.
-type heard struct {
-	answer  *remoteAnswer
-	op      *op // nil: it never was a command
-	receipt engine.Receipt
-	err     error
-}
-
-type heardKey struct{}
-
-// submitted is the router, as the edge has it, which notes what bots submit.
-type submitted struct {
-	*actors.Router
-	ledger *ledger
-}
-
-// Do implements rpc.Commands.
-func (s submitted) Do(ctx context.Context, id engine.ConversationID, cmd engine.Command) (engine.Receipt, error) {
-	h, ok := ctx.Value(heardKey{}).(*heard)
-	if !ok {
-		return s.Router.Do(ctx, id, cmd)
-	}
-	h.op = s.ledger.submits(h.answer, id, cmd)
-	h.receipt, h.err = s.Router.Do(ctx, id, cmd)
-	return h.receipt, h.err
-}
-
 // submits notes the command that the edge makes of an answer.
 func (l *ledger) submits(a *remoteAnswer, id engine.ConversationID, cmd engine.Command) *op {
-	if a == nil {
-		return nil
-	}
 	if !reflect.DeepEqual(cmd.Body, a.body) || cmd.Workspace != a.workspace || cmd.Epoch != a.request.GetEpoch() {
 		l.violate("bots: the submission of %s becomes %+v in epoch %d, want %+v in %d", a.request.GetTurnId(), cmd.Body, cmd.Epoch, a.body, a.request.GetEpoch())
 	}
@@ -120,27 +89,28 @@ func (a *remoteAnswer) submit(request *intervenev1.SubmitRequest, h *heard, tell
 
 // give submits the answer once.
 func (a *remoteAnswer) give() {
-	h := &heard{answer: a}
+	l := a.sim.ledger
+	var o *op
+	h := &heard{note: func(id engine.ConversationID, cmd engine.Command) { o = l.submits(a, id, cmd) }}
 	a.submit(a.request, h, func(since engine.Instant, err error) {
-		l := a.sim.ledger
-		if h.op == nil {
+		if o == nil {
 			if code := connect.CodeOf(err); err == nil || code != connect.CodeInvalidArgument && code != connect.CodeUnavailable && code != connect.CodeResourceExhausted {
 				l.violate("bots: the submission of %s was answered %v, and became no command", a.request.GetTurnId(), err)
 			}
 			return
 		}
 		a.sim.mu.Lock()
-		a.op = h.op
+		a.op = o
 		a.sim.mu.Unlock()
 		switch code := engine.CodeOf(h.err); {
 		case (err == nil) != (h.err == nil):
 			l.violate("bots: the submission of %s ended with %v, and its bot was told %v", a.request.GetTurnId(), h.err, err)
 		case err == nil:
 			a.sim.sees("bot: submission accepted")
-			l.answered(h.op, since, h.receipt, nil)
+			l.answered(o, since, h.receipt, nil)
 		case !undecided(code) && code != 0:
 			a.sim.sees("bot: submission %s", code)
-			l.answered(h.op, since, h.receipt, h.err)
+			l.answered(o, since, h.receipt, h.err)
 		}
 	})
 }
@@ -155,7 +125,8 @@ func (a *remoteAnswer) otherwise() {
 	}
 	other := proto.CloneOf(a.request)
 	other.Repeatable = !other.GetRepeatable()
-	a.submit(other, new(heard), func(_ engine.Instant, err error) {
+	unnoted := &heard{note: func(engine.ConversationID, engine.Command) {}}
+	a.submit(other, unnoted, func(_ engine.Instant, err error) {
 		switch code := connect.CodeOf(err); code {
 		case connect.CodeAlreadyExists, connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeDeadlineExceeded, connect.CodeAborted:
 			a.sim.sees("bot: another submission %s", code)

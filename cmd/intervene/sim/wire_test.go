@@ -13,20 +13,20 @@ import (
 	"github.com/intervenehq/intervene/engine"
 )
 
-// readSend reads a send's body and notes in c which it is.
-func readSend(request *http.Request, c *call) ([]byte, error) {
-	body, err := io.ReadAll(request.Body)
-	if err != nil {
-		return nil, err
-	}
+// sendOf is the send that a request's body makes; zero: it makes none, and tells that
+// something was read.
+func sendOf(body []byte) (engine.MessageID, error) {
 	var send struct {
-		Op string `json:"biz_opaque_callback_data"`
+		Op     string `json:"biz_opaque_callback_data"`
+		Status string `json:"status"`
 	}
 	if err := json.Unmarshal(body, &send); err != nil {
-		return nil, fmt.Errorf("read a send: %w", err)
+		return engine.MessageID{}, fmt.Errorf("read a send: %w", err)
 	}
-	c.op, err = engine.ParseMessageID(send.Op)
-	return body, err
+	if send.Status == "read" {
+		return engine.MessageID{}, nil
+	}
+	return engine.ParseMessageID(send.Op)
 }
 
 // reach has whoever is outside of the engine answer, unless the engine dies meanwhile.
