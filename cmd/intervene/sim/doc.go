@@ -8,7 +8,7 @@
 // and board do their work while agents race, half of them over the real Connect edge.
 // Bots are of the engine's process or of others, which are asked by signed posts or by
 // Connect, lose what they answer, and submit late to whatever life is up. Pages watch
-// boards and conversations over it, fall asleep, are cut off and resume, and their tabs
+// boards and conversations over that, fall asleep, are cut off and resume, and their tabs
 // say who is there. Disks are lost and brought back from a backup, and in the end all
 // is left alone until it is old. Whatever anybody outside the engine was told stands in
 // a ledger, and an auditor compares it with what is there after each crash and at the
