@@ -51,7 +51,7 @@ var plants = []plant{
 	{name: "claim not checked", seeds: 10, edits: []edit{
 		{"engine/journal/commit.go", "if r.claims[i].kind != kind {", "if r.claims[i].kind != kind || kind == engine.ClaimIdentity {"},
 	}},
-	{name: "failures acknowledged to the platform", seeds: 10, edits: []edit{
+	{name: "failures acknowledged to the platform", seeds: 60, edits: []edit{
 		{"rpc/whatsapp/webhook.go", "			all = false\n", ""},
 	}},
 	{name: "intervene is no compare-and-set", seeds: 5, edits: []edit{
@@ -143,8 +143,8 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "passive conversations kept", seeds: 5, edits: []edit{
 		{"actors/passivate.go", "|| e.empty.Load()) && e.releasable() {", "|| e.empty.Load()) && e.releasable() && r == nil {"},
 	}},
-	{name: "log names the customer", seeds: 40, edits: []edit{
-		{"actors/turns.go", "t.log.WarnContext(ctx, \"bot failed\", ", "t.log.WarnContext(ctx, \"bot failed\", slog.Any(\"contact\", request.Contact), "},
+	{name: "log names the customer", seeds: 10, edits: []edit{
+		{"actors/turns.go", "t.log.WarnContext(ctx, \"bot failed\", ", "t.log.WarnContext(ctx, \"bot failed\", slog.String(\"contact\", request.Contact.WaID), "},
 	}},
 	{name: "panic in a decision", seeds: 5, edits: []edit{
 		{"engine/decide_outside.go", "	for _, s := range d.c.Sends {\n", "	for _, s := range d.c.Sends[:1] {\n"},
@@ -179,7 +179,7 @@ func early(c *conversation, cmd engine.Command, after engine.Index, a engine.App
 	{name: "claimed change never taken", seeds: 5, edits: []edit{
 		{"actors/inbox.go", "			changed = len(known.Identities()) > 0 // ", "			// "},
 	}},
-	{name: "resend forgotten", seeds: 40, edits: []edit{
+	{name: "resend forgotten", seeds: 250, edits: []edit{
 		{"actors/deliveries.go", "				known.ResentAs = events[i].Version\n", "				known.ResentAs = 0\n"},
 	}},
 	{name: "restore holds no sends", seeds: 60, edits: []edit{
