@@ -59,7 +59,7 @@ var promised = []string{
 
 // promisedLong are those that are too rare for a short run.
 var promisedLong = []string{
-	"bot: another submission already_exists",
+	"bot: another submission refused",
 	"command: StartConversation opted out", "disk: I/O error", "media: failed", "moved: dismissed", "moved: taken_over", "moved: transferred",
 	"moved: window_closed", "template: sent outside the window",
 }

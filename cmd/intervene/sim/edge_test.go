@@ -28,7 +28,7 @@ func (w *world) startEdge() error {
 	if err != nil {
 		return fmt.Errorf("tokens: %w", err)
 	}
-	w.presence, w.lobby = actors.StartPresences(nil), newLobby()
+	w.presence = actors.StartPresences(nil)
 	w.callers = make(map[engine.AgentID]intervenev1connect.LiveChatServiceClient)
 	w.edge, err = rpc.New(rpc.Options{
 		Commands: commands{w.router}, Conversations: w.journal, Boards: w.board, Presences: w.presence,

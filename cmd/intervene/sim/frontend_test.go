@@ -57,6 +57,7 @@ type shownSession struct {
 	opening opening
 	greeted bool
 	told    bool
+	met     bool // it was told who is there
 	// pending is a snapshot of which chunks are missing.
 	pending *shownBoard
 	// newest is the version of each conversation that it told of.
@@ -370,8 +371,8 @@ func (b *shownBoard) count(counters *intervenev1.Counters) {
 }
 
 func (f *frontend) meet(update *intervenev1.PresenceUpdate) {
-	if f.agents == nil || f.attentive.IsZero() {
-		f.attentive = time.Now()
+	if !f.session.met || f.attentive.IsZero() {
+		f.session.met, f.attentive = true, time.Now()
 	}
 	if update.GetComplete() || f.agents == nil {
 		f.agents = make(map[string]*intervenev1.AgentPresence)

@@ -12,11 +12,17 @@ import (
 
 	"github.com/intervenehq/intervene/actors"
 	"github.com/intervenehq/intervene/engine"
+	"github.com/intervenehq/intervene/engine/journal"
 	intervenev1 "github.com/intervenehq/intervene/rpc/gen/intervene/v1"
 )
 
-// lobbySlack is within which time what agents say of themselves is shown to others.
-const lobbySlack = 3 * time.Second
+const (
+	// lobbySlack is within which time what agents say of themselves is shown to others.
+	lobbySlack = 3 * time.Second
+	// longAppend is one for which they may wait as well: whoever reads a conversation waits
+	// for what is being written to it, and a stream that resumes or loses cards reads.
+	longAppend = time.Second
+)
 
 // lobby is who is there, by what they said of themselves in one life and were
 // answered: a second reading of what leases mean.
@@ -25,6 +31,9 @@ type lobby struct {
 	leases map[engine.WorkspaceID][]lease // by their renewal
 	// said is when anything was, or ended before its time.
 	said map[engine.WorkspaceID]time.Time
+	// appends are those under way, by when they began; long is when one ended that was long.
+	appends map[*engine.Append]time.Time
+	long    time.Time
 }
 
 type lease struct {
@@ -36,7 +45,29 @@ type lease struct {
 }
 
 func newLobby() *lobby {
-	return &lobby{leases: make(map[engine.WorkspaceID][]lease), said: make(map[engine.WorkspaceID]time.Time)}
+	return &lobby{leases: make(map[engine.WorkspaceID][]lease), said: make(map[engine.WorkspaceID]time.Time), appends: make(map[*engine.Append]time.Time)}
+}
+
+// attended is a journal whose long appends a lobby knows of.
+type attended struct {
+	*journal.Journal
+	lobby *lobby
+}
+
+// Append implements actors.Store.
+func (a attended) Append(append engine.Append) (engine.Change, error) {
+	l, began := a.lobby, time.Now()
+	l.mu.Lock()
+	l.appends[&append] = began
+	l.mu.Unlock()
+	change, err := a.Journal.Append(append)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.appends, &append)
+	if now := time.Now(); now.Sub(began) > longAppend {
+		l.long = now
+	}
+	return change, err
 }
 
 // renew takes a lease. One session too many of an agent ends the one that was renewed
@@ -78,7 +109,10 @@ func (l *lobby) drop(ws engine.WorkspaceID, agent engine.AgentID, session string
 func (l *lobby) there(ws engine.WorkspaceID, now time.Time) (agents map[engine.AgentID]map[string]bool, sure bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sure = now.Sub(l.said[ws]) >= lobbySlack
+	sure = now.Sub(l.said[ws]) >= lobbySlack && now.Sub(l.long) >= lobbySlack
+	for _, began := range l.appends {
+		sure = sure && now.Sub(began) <= longAppend
+	}
 	agents = make(map[engine.AgentID]map[string]bool)
 	l.leases[ws] = slices.DeleteFunc(l.leases[ws], func(held lease) bool { return now.Sub(held.at) >= actors.PresenceLease+lobbySlack })
 	for _, held := range l.leases[ws] {
@@ -214,7 +248,7 @@ func (f *frontend) sees(w *world) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	want, sure := w.lobby.there(f.number.workspace, now)
-	if !f.presence || !sure || f.agents == nil || now.Sub(f.attentive) < lobbySlack || f.attentive.IsZero() {
+	if !f.presence || !sure || !f.session.met || now.Sub(f.attentive) < lobbySlack || f.attentive.IsZero() {
 		return
 	}
 	f.sim.sees("presence: compared")

@@ -139,9 +139,9 @@ func (w *world) call(ctx context.Context, o *op) (engine.Receipt, error) {
 	}
 	// The edge itself refuses, or could not read what the command did.
 	_, takesOver := o.body.(engine.TakeOver)
-	switch code := connect.CodeOf(err); code {
-	case connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeDeadlineExceeded, connect.CodeCanceled:
-	case connect.CodePermissionDenied:
+	switch {
+	case unsaid(err):
+	case connect.CodeOf(err) == connect.CodePermissionDenied:
 		if !takesOver || o.by.Kind == engine.Supervisor {
 			w.alive(func() { l.violate("edge: %T %s is refused to %s %s", o.body, o.id, o.by.Kind, o.by.ID) })
 		}
@@ -152,6 +152,18 @@ func (w *world) call(ctx context.Context, o *op) (engine.Receipt, error) {
 		}
 	}
 	return engine.Receipt{}, engine.Errorf(engine.CodeUnavailable, "the edge says so")
+}
+
+// unsaid reports whether an answer of the edge leaves open what was done.
+func unsaid(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch connect.CodeOf(err) {
+	case connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeDeadlineExceeded, connect.CodeCanceled:
+		return true
+	}
+	return false
 }
 
 // gave notes what the edge makes of a call: the command that was meant, and the same

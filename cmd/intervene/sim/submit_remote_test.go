@@ -94,7 +94,7 @@ func (a *remoteAnswer) give() {
 	h := &heard{note: func(id engine.ConversationID, cmd engine.Command) { o = l.submits(a, id, cmd) }}
 	a.submit(a.request, h, func(since engine.Instant, err error) {
 		if o == nil {
-			if code := connect.CodeOf(err); err == nil || code != connect.CodeInvalidArgument && code != connect.CodeUnavailable && code != connect.CodeResourceExhausted {
+			if err == nil || !unsaid(err) && connect.CodeOf(err) != connect.CodeInvalidArgument {
 				l.violate("bots: the submission of %s was answered %v, and became no command", a.request.GetTurnId(), err)
 			}
 			return
@@ -127,12 +127,10 @@ func (a *remoteAnswer) otherwise() {
 	other.Repeatable = !other.GetRepeatable()
 	unnoted := &heard{note: func(engine.ConversationID, engine.Command) {}}
 	a.submit(other, unnoted, func(_ engine.Instant, err error) {
-		switch code := connect.CodeOf(err); code {
-		case connect.CodeAlreadyExists, connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeDeadlineExceeded, connect.CodeAborted:
-			a.sim.sees("bot: another submission %s", code)
-			return
-		}
-		if !a.sim.ledger.isErasing(o.conversation) {
+		switch {
+		case err != nil && connect.CodeOf(err) == connect.CodeAlreadyExists:
+			a.sim.sees("bot: another submission refused")
+		case !unsaid(err) && !a.sim.ledger.isErasing(o.conversation):
 			a.sim.ledger.violate("effects once: another answer to %s, which is answered, was answered %v", a.request.GetTurnId(), err)
 		}
 	})

@@ -91,7 +91,8 @@ func (w *world) start() error {
 	if err := w.disk.RemoveAll(checkpointDir); err != nil {
 		return err
 	}
-	w.router = actors.NewRouter(actors.RouterOptions{Store: w.journal, Holds: w.journal, Policies: s.plan.policies, Log: log})
+	w.lobby = newLobby()
+	w.router = actors.NewRouter(actors.RouterOptions{Store: attended{w.journal, w.lobby}, Holds: w.journal, Policies: s.plan.policies, Log: log})
 	var err error
 	if w.files, err = media.Open(mediaDir, media.Options{FS: w.disk}); err != nil {
 		return err
