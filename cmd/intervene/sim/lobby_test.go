@@ -55,15 +55,15 @@ type attended struct {
 }
 
 // Append implements actors.Store.
-func (a attended) Append(append engine.Append) (engine.Change, error) {
-	l, began := a.lobby, time.Now()
+func (j attended) Append(a engine.Append) (engine.Change, error) {
+	l, began := j.lobby, time.Now()
 	l.mu.Lock()
-	l.appends[&append] = began
+	l.appends[&a] = began
 	l.mu.Unlock()
-	change, err := a.Journal.Append(append)
+	change, err := j.Journal.Append(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.appends, &append)
+	delete(l.appends, &a)
 	if now := time.Now(); now.Sub(began) > longAppend {
 		l.long = now
 	}
