@@ -162,7 +162,7 @@ func (b *remoteBot) posted(w http.ResponseWriter, request *http.Request) {
 	}
 	answer, err := b.take(request.Context(), r)
 	switch {
-	case connect.CodeOf(err) == connect.CodeUnavailable && err != nil:
+	case connect.CodeOf(err) == connect.CodeUnavailable:
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case err != nil:
 		w.WriteHeader(http.StatusInternalServerError)

@@ -41,15 +41,6 @@ func (c commands) Do(ctx context.Context, id engine.ConversationID, cmd engine.C
 	return h.receipt, h.err
 }
 
-// edgeAnswers is what all procedures answer that do a command.
-type edgeAnswers interface {
-	comparable
-	GetCard() *intervenev1.Card
-}
-
-// sends are those that answer with a message, too.
-type sends interface{ GetMessage() *intervenev1.Message }
-
 // callable reports whether a command may be given by a call; the others are given to the
 // router alone here.
 func callable(body engine.CommandBody) bool {
@@ -104,7 +95,7 @@ func (w *world) procedure(o *op) func(context.Context) (card *intervenev1.Card, 
 }
 
 // called is one call, whose answer's card and message are told.
-func called[Request any, Answer edgeAnswers](
+func called[Request any, Answer interface{ GetCard() *intervenev1.Card }](
 	procedure func(context.Context, Request) (Answer, error), request Request,
 ) func(context.Context) (*intervenev1.Card, *intervenev1.Message, error) {
 	return func(ctx context.Context) (*intervenev1.Card, *intervenev1.Message, error) {
@@ -112,8 +103,8 @@ func called[Request any, Answer edgeAnswers](
 		if err != nil {
 			return nil, nil, err
 		}
-		if s, ok := any(answer).(sends); ok {
-			return answer.GetCard(), s.GetMessage(), nil
+		if sent, ok := any(answer).(interface{ GetMessage() *intervenev1.Message }); ok {
+			return answer.GetCard(), sent.GetMessage(), nil
 		}
 		return answer.GetCard(), nil, nil
 	}
@@ -156,9 +147,6 @@ func (w *world) call(ctx context.Context, o *op) (engine.Receipt, error) {
 
 // unsaid reports whether an answer of the edge leaves open what was done.
 func unsaid(err error) bool {
-	if err == nil {
-		return false
-	}
 	switch connect.CodeOf(err) {
 	case connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeDeadlineExceeded, connect.CodeCanceled:
 		return true

@@ -360,7 +360,7 @@ func (a *agent) forge(w *world, o *op) {
 		return
 	}
 	w.alive(func() {
-		reused := err != nil && connect.CodeOf(err) == connect.CodeAlreadyExists
+		reused := connect.CodeOf(err) == connect.CodeAlreadyExists
 		if !reused && !unsaid(err) && !a.sim.ledger.isErasing(o.conversation) {
 			a.sim.ledger.violate("effects once: another call under the accepted id %s of %T in %s is answered %v", o.id, o.body, o.conversation, err)
 		}

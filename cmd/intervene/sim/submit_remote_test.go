@@ -128,7 +128,7 @@ func (a *remoteAnswer) otherwise() {
 	unnoted := &heard{note: func(engine.ConversationID, engine.Command) {}}
 	a.submit(other, unnoted, func(_ engine.Instant, err error) {
 		switch {
-		case err != nil && connect.CodeOf(err) == connect.CodeAlreadyExists:
+		case connect.CodeOf(err) == connect.CodeAlreadyExists:
 			a.sim.sees("bot: another submission refused")
 		case !unsaid(err) && !a.sim.ledger.isErasing(o.conversation):
 			a.sim.ledger.violate("effects once: another answer to %s, which is answered, was answered %v", a.request.GetTurnId(), err)
